@@ -1,0 +1,6 @@
+"""`python -m sansface`: the command line where no `sansface` script is on the path."""
+
+from sansface.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""A triangle mesh as plain arrays, and its way to and from files."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import trimesh
+
+from sansface.errors import SansfaceError
+from sansface.files import written_beside
+
+FORMATS = ("ply", "obj", "glb", "stl")
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles in whatever frame the caller says; faces turn anticlockwise seen from outside.
+
+    vertices: (n, 3) float64.  faces: (m, 3) int64 into the vertices.  normals: (n, 3) float64 unit, or None.
+    Raises SansfaceError if a shape is wrong, a number is not finite or a face names a vertex that is not there.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    normals: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
+        faces = np.ascontiguousarray(self.faces, dtype=np.int64)
+        if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
+            raise SansfaceError("A mesh needs vertices (n, 3) and triangles (m, 3); triangulate the surface first.")
+        if not np.isfinite(vertices).all():
+            raise SansfaceError("The mesh has vertices that are not finite numbers; export it again.")
+        if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
+            raise SansfaceError("The mesh has a face that names a missing vertex; export it again.")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+        if self.normals is not None:
+            normals = np.ascontiguousarray(self.normals, dtype=np.float64)
+            if normals.shape != vertices.shape:
+                raise SansfaceError("A mesh needs one normal a vertex, or none at all.")
+            object.__setattr__(self, "normals", normals)
+
+    @cached_property
+    def triangles(self) -> np.ndarray:
+        """(m, 3, 3) float64, the corners of every face."""
+        return self.vertices[self.faces]
+
+    @cached_property
+    def face_normals(self) -> np.ndarray:
+        """(m, 3) float64 unit, (b - a) x (c - a); zero where a face has no area."""
+        a, b, c = np.moveaxis(self.triangles, 1, 0)
+        return _unit(np.cross(b - a, c - a))
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """(m,) float64."""
+        a, b, c = np.moveaxis(self.triangles, 1, 0)
+        return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+
+    @cached_property
+    def vertex_normals(self) -> np.ndarray:
+        """(n, 3) float64 unit: `normals` where given, else face normals weighted by area."""
+        if self.normals is not None:
+            return self.normals
+        weighted = self.face_normals * self.areas[:, None]
+        total = np.stack(
+            [
+                sum(np.bincount(self.faces[:, k], weighted[:, axis], len(self.vertices)) for k in range(3))
+                for axis in range(3)
+            ],
+            axis=1,
+        )
+        return _unit(total)
+
+    def to_trimesh(self) -> trimesh.Trimesh:
+        """The same arrays as a trimesh, nothing merged or reordered."""
+        return trimesh.Trimesh(self.vertices, self.faces, vertex_normals=self.normals, process=False)
+
+
+def transform(mesh: Mesh, center: np.ndarray, radius: float) -> Mesh:
+    """From the unit-sphere frame to the capture's: x_world = center + radius * x_norm; normals stay."""
+    return Mesh(np.asarray(center, dtype=np.float64) + float(radius) * mesh.vertices, mesh.faces, mesh.normals)
+
+
+def write_mesh(mesh: Mesh, path: Path | str) -> None:
+    """Write by suffix: .ply (binary, with normals), .obj, .glb (float32) or .stl (float32, no shared vertices).
+
+    The coordinates are written as they are: transform to the capture's frame first.
+    Raises SansfaceError for another suffix or a place that cannot be written.
+    """
+    path = Path(path)
+    kind = _format(path)
+    normals = mesh.vertex_normals if kind != "stl" else None
+    full = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=normals, process=False)
+    if kind == "ply":
+        data = full.export(file_type="ply", vertex_normal=True)
+    elif kind == "obj":
+        data = full.export(file_type="obj", include_normals=True, include_texture=False, digits=9)
+    elif kind == "glb":
+        data = full.export(file_type="glb", include_normals=True)
+    else:
+        data = full.export(file_type="stl")
+    with written_beside(path) as beside:
+        beside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def read_mesh(path: Path | str) -> Mesh:
+    """Read .ply, .obj, .glb or .stl; several parts are joined. Corners of an .stl are welded where they are equal.
+
+    Normals in the file are ignored: those of the result follow from its faces, which is what an evaluation wants.
+    Raises SansfaceError for a file that is missing, of another format, broken, or without triangles.
+    """
+    path = Path(path)
+    kind = _format(path)
+    if not path.is_file():
+        raise SansfaceError(f"There is no mesh file {path}; check the path.")
+    try:
+        loaded = trimesh.load(path, file_type=kind, force="mesh", process=False, maintain_order=True)
+    except Exception as error:  # trimesh's readers raise whatever their parser raises
+        raise SansfaceError(f"Cannot read the mesh {path}; export it again as .ply.") from error
+    if not isinstance(loaded, trimesh.Trimesh) or len(loaded.faces) == 0:
+        raise SansfaceError(f"The mesh {path} has no triangles; export it again with faces.")
+    if kind == "stl":
+        corners, index = np.unique(np.asarray(loaded.vertices), axis=0, return_inverse=True)
+        return Mesh(corners, index.reshape(-1)[loaded.faces])
+    return Mesh(loaded.vertices, loaded.faces)
+
+
+def _format(path: Path) -> str:
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise SansfaceError(f"{path.name}: the format of a mesh is its suffix; use one of .{', .'.join(FORMATS)}.")
+    return kind
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)

@@ -1,0 +1,144 @@
+"""Writing results so that a half-written file is never mistaken for a whole one.
+
+Every output is written beside its place (`name.part`) and renamed once it is complete; an error of the
+operating system becomes one sentence that names the file and what to do.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sansface.errors import SansfaceError
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space or choose another place",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
+    errno.EACCES: "there is no permission; choose a folder that you may write to",
+    errno.EPERM: "there is no permission; choose a folder that you may write to",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.EISDIR: "it is a folder; give the name of a file",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+    errno.EEXIST: "a file of that name is in the way; choose another place",
+    errno.ENOENT: "its folder does not exist; make the folder first",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def os_error_sentence(action: str, path: Path, error: OSError) -> str:
+    """One sentence for an error of the operating system: what could not be done, to which file, and the remedy."""
+    remedy = _REMEDIES.get(error.errno or 0, f"the system says {error.strerror or type(error).__name__}")
+    return f"cannot {action} {path}: {remedy}."
+
+
+@contextmanager
+def written_beside(path: str | Path) -> Iterator[Path]:
+    """Give a path `name.part` in the same folder to write to; rename it to `path` if the body succeeds.
+
+    If the body fails, whatever the reason, the partial file is removed and an older `path` stays as it was.
+
+    Raises:
+        SansfaceError: disk full, no permission, a folder in the way, no such folder.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+    except OSError as error:
+        raise SansfaceError(os_error_sentence("write", path, error)) from error
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text with `\\n` line ends, beside and renamed."""
+    with written_beside(path) as part:
+        part.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write indented JSON, beside and renamed; NaN and Infinity raise ValueError."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        SansfaceError: the file is missing, unreadable or not JSON, names a key twice, or holds NaN or Infinity.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        remedy = "there is no such file" if error.errno == errno.ENOENT else (error.strerror or "unreadable")
+        raise SansfaceError(f"cannot read {path}: {remedy}; check the path.") from error
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise SansfaceError(f"{path} is not usable JSON: {error}; correct the file.") from error
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse UTF-8 JSON strictly: finite numbers only, each key once.
+
+    Raises:
+        ValueError: with a short reason, on one line.
+    """
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            parse_float=_finite,
+            parse_constant=_finite,
+            object_pairs_hook=_each_key_once,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} in line {error.lineno}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0.0:  # NaN and both infinities
+        raise ValueError(f"it holds the non-finite number {text[:20]}")
+    return value
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("it names a key twice")
+    return result
+
+
+def fresh_folder(path: str | Path, overwrite: bool = False) -> Path:
+    """Create a folder for results; a folder that already holds something is refused unless `overwrite`.
+
+    With `overwrite` nothing is deleted here: files of the same names are replaced as they are written.
+
+    Raises:
+        SansfaceError: the folder is not empty, a file is in the way, or it cannot be made.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_dir():
+            raise SansfaceError(f"{path} is a file; give the name of a folder for the results.")
+        path.mkdir(parents=True, exist_ok=True)
+        if not overwrite and any(path.iterdir()):
+            raise SansfaceError(
+                f"{path} already holds files; choose another folder, or say --overwrite or --resume where it is offered."
+            )
+    except OSError as error:
+        raise SansfaceError(os_error_sentence("make the folder", path, error)) from error
+    return path

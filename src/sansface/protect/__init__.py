@@ -1,0 +1,1 @@
+"""The client: photographs in, a bundle out. NumPy and OpenCV only."""

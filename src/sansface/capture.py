@@ -58,8 +58,8 @@ class Camera:
         distortion: (5,) float64 k1, k2, p1, p2, k3 as OpenCV defines them.
 
     Raises:
-        SansfaceError: a wrong shape, a number that is not finite, a focal length that is not positive, or a pose
-            that is singular, scaled or mirrored.
+        SansfaceError: a wrong shape, a number that is not finite, a focal length that is not positive,
+            or a pose that is singular, scaled or mirrored.
     """
 
     K: np.ndarray
@@ -77,12 +77,15 @@ class Camera:
         set_(self, "distortion", _array(self.distortion, (5,), "the distortion"))
         for name in ("width", "height"):
             side = getattr(self, name)
-            if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or not 1 <= side <= MAX_SIDE:
-                raise SansfaceError(f"the image {name} {side!r} is not a whole number from 1 to {MAX_SIDE}; correct it.")
+            whole = isinstance(side, (int, np.integer)) and not isinstance(side, bool)
+            if not whole or not 1 <= side <= MAX_SIDE:
+                raise SansfaceError(
+                    f"the image {name} {side!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
+                )
             set_(self, name, int(side))
         if K[0, 0] <= 0 or K[1, 1] <= 0 or K[1, 0] != 0 or (K[2] != (0.0, 0.0, 1.0)).any():
             raise SansfaceError(
-                "the intrinsic matrix K must be [fx s cx; 0 fy cy; 0 0 1] with positive focal lengths; correct it."
+                "the matrix K is not [fx s cx; 0 fy cy; 0 0 1] with positive focal lengths; correct it."
             )
         _check_rigid(pose)
 
@@ -95,9 +98,9 @@ class Camera:
     def resized(self, width: int, height: int) -> "Camera":
         """The camera of the same picture at another size.
 
-        With pixel centres at +0.5, a resize is exactly u' = u · width' / width, so the rows of K are multiplied by
-        s_x = width' / width and s_y = height' / height, principal point included. Distortion acts on normalised
-        coordinates and stays.
+        With pixel centres at +0.5, a resize is exactly u' = u · width' / width, so the rows of K are
+        multiplied by s_x = width' / width and s_y = height' / height, principal point included.
+        Distortion acts on normalised coordinates and stays.
         """
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return Camera(scale @ self.K, width, height, self.cam_from_world, self.distortion)
@@ -112,15 +115,17 @@ class Camera:
         return Camera(self.K, self.width, self.height, pose, self.distortion)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Project world points; distortion is left out (pictures are undistorted before anything is projected).
+        """Project world points, without distortion: pictures are undistorted before anything is projected.
 
         Args:
             points: (n, 3) world points.
 
         Returns:
-            (n, 2) float64 pixels, without meaning where the depth is not positive, and (n,) float64 depths z_cam.
+            (n, 2) float64 pixels, without meaning where the depth is not positive, and
+            (n,) float64 depths z_cam.
         """
-        local = np.asarray(points, dtype=np.float64) @ self.cam_from_world[:3, :3].T + self.cam_from_world[:3, 3]
+        R, t = self.cam_from_world[:3, :3], self.cam_from_world[:3, 3]
+        local = np.asarray(points, dtype=np.float64) @ R.T + t
         depth = local[:, 2]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             pixels = (local @ self.K.T)[:, :2] / depth[:, None]
@@ -150,9 +155,11 @@ def _check_rigid(pose: np.ndarray) -> None:
         error = np.abs(R @ R.T - np.eye(3)).max()
     if not error <= RIGID_TOLERANCE:
         kind = "singular" if abs(R).max() < 2 and abs(np.linalg.det(R)) < 1e-6 else "scaled or sheared"
-        raise SansfaceError(f"the pose is {kind}, not a rotation and a translation; give a rigid 4 × 4 matrix.")
+        raise SansfaceError(f"the pose is {kind}, not rotation and translation; give a rigid 4 × 4 matrix.")
     if np.linalg.det(R) < 0:
-        raise SansfaceError("the pose is mirrored (its determinant is −1); flip one axis of the world or the camera.")
+        raise SansfaceError(
+            "the pose is mirrored (determinant −1); flip one axis of the world or the camera."
+        )
 
 
 @dataclass(frozen=True, eq=False)

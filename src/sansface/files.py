@@ -29,7 +29,7 @@ _REMEDIES = {
 
 
 def os_error_sentence(action: str, path: Path, error: OSError) -> str:
-    """One sentence for an error of the operating system: what could not be done, to which file, and the remedy."""
+    """One sentence for an error of the operating system: what failed, for which file, and the remedy."""
     remedy = _REMEDIES.get(error.errno or 0, f"the system says {error.strerror or type(error).__name__}")
     return f"cannot {action} {path}: {remedy}."
 
@@ -73,7 +73,8 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        SansfaceError: the file is missing, unreadable or not JSON, names a key twice, or holds NaN or Infinity.
+        SansfaceError: the file is missing, unreadable or not JSON, names a key twice,
+            or holds NaN or Infinity.
     """
     path = Path(path)
     try:
@@ -136,9 +137,7 @@ def fresh_folder(path: str | Path, overwrite: bool = False) -> Path:
             raise SansfaceError(f"{path} is a file; give the name of a folder for the results.")
         path.mkdir(parents=True, exist_ok=True)
         if not overwrite and any(path.iterdir()):
-            raise SansfaceError(
-                f"{path} already holds files; choose another folder, or say --overwrite or --resume where it is offered."
-            )
+            raise SansfaceError(f"{path} already holds files; choose another folder, or say --overwrite.")
     except OSError as error:
         raise SansfaceError(os_error_sentence("make the folder", path, error)) from error
     return path

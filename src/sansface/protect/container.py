@@ -63,16 +63,22 @@ def unpack(data: bytes, max_members: int) -> dict[str, memoryview]:
     if offset + size != start:
         raise ContainerError("its directory is not where its end says")
     members: dict[str, memoryview] = {}
-    position = offset
+    entry, content = offset, 0
     for _ in range(count):
-        position = _read_entry(data, position, start, offset, members)
-    if position != start:
-        raise ContainerError("its directory does not have the size that it declares")
+        entry, content = _read_entry(data, entry, start, content, offset, members)
+    if entry != start or content != offset:
+        raise ContainerError("its members or its directory do not have the sizes that they declare")
     return members
 
 
-def _read_entry(data: bytes, position: int, end: int, limit: int, members: dict[str, memoryview]) -> int:
-    """Add the member of the directory entry at `position`; return where the next entry starts."""
+def _read_entry(
+    data: bytes, position: int, end: int, begins: int, limit: int, members: dict[str, memoryview]
+) -> tuple[int, int]:
+    """Add the member of the directory entry at `position`, which must begin at `begins` and end by `limit`.
+
+    Returns:
+        Where the next entry starts, and where the next member must begin.
+    """
     if position + _ENTRY.size > end:
         raise ContainerError("its directory is cut short")
     entry = _ENTRY.unpack_from(data, position)
@@ -94,8 +100,10 @@ def _read_entry(data: bytes, position: int, end: int, limit: int, members: dict[
         raise ContainerError(f"member {shown} declares {size} bytes but stores {packed}")
     if extra or comment:
         raise ContainerError(f"member {shown} carries an extra field or a comment")
+    if offset != begins:
+        raise ContainerError(f"member {shown} overlaps another or leaves a gap")
     content = offset + _LOCAL.size + name_size
     if content + size > limit:
         raise ContainerError(f"member {shown} declares {size} bytes, more than the file holds")
     members[name] = memoryview(data)[content : content + size]
-    return name_end
+    return name_end, content + size

@@ -117,7 +117,8 @@ def operator(name: str, **parameters: Any) -> Operator:
     try:
         return OPERATORS[name](**parameters)
     except TypeError as error:
-        raise SansfaceError(f"the operator {name} does not take {', '.join(parameters)}; leave it out.") from error
+        given = ", ".join(parameters)
+        raise SansfaceError(f"the operator {name} does not take {given}; leave it out.") from error
 
 
 def operator_from_parameters(parameters: Any) -> Operator:
@@ -129,5 +130,5 @@ def operator_from_parameters(parameters: Any) -> Operator:
     name = parameters.get("name") if isinstance(parameters, dict) else None
     result = operator(name if isinstance(name, str) else "?")
     if parameters != result.parameters():
-        raise SansfaceError(f"the declared operator {name} is unlike the one of that name here; protect again.")
+        raise SansfaceError(f"the declared operator {name} is unlike ours of that name; protect again.")
     return result

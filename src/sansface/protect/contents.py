@@ -1,0 +1,219 @@
+"""What a bundle holds, and the rules that it obeys.
+
+A `Bundle` that breaks a rule cannot be constructed, so whoever writes one and whoever reads one obey the
+same rules. Cameras are in the unit-sphere frame, x_world = center + radius · x_norm, already scaled to the
+pictures' size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sansface.capture import UNITS, Camera, Role
+from sansface.errors import SansfaceError
+from sansface.protect.operators import Operator, operator_from_parameters
+
+SCHEMA = 1
+MAX_FRAMES = 500
+MAX_RESOLUTION = 1024
+MAX_SCALE = 2.0
+"""σ of values in [0, 1] never exceeds √3."""
+SCALE_STEPS = 256
+"""`scale` is a whole number of 1/256."""
+MAX_DISTANCE = 1000.0
+"""A camera's largest distance from the sphere's center, in radii."""
+MAX_FOCAL = 1e6
+"""Largest focal length and principal point, in pixels."""
+MAX_WORLD = 1e9
+"""Largest coordinate of the sphere's center, and largest radius, in the world's unit."""
+SOURCES = ("masks", "cameras", "given")
+
+
+class BundleError(SansfaceError):
+    """A bundle that breaks a rule: one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class BundleFrame:
+    """One picture as it leaves the client.
+
+    Attributes:
+        camera: in the unit-sphere frame, of the picture's size, undistorted, its centre outside the sphere.
+        role: neutral pictures keep their colours, sensitive ones only σ.
+        image: neutral: (h, w, 3) uint8 or uint16, sRGB premultiplied by coverage, code / max in [0, 1].
+            sensitive: (h, w) of the same dtype, σ; code 0 = withheld, else (code − 1) / (max − 1) · scale.
+        mask: (h, w) uint8 coverage, 255 = wholly subject, or None where the user keeps it.
+        scale: the modulus that the largest code of a sensitive picture says; 1 for a neutral one.
+
+    Raises:
+        BundleError: three channels on a sensitive frame, colour outside the mask, a value at the outline,
+            nothing but withheld values, wrong dtypes or sizes, an invalid camera.
+    """
+
+    camera: Camera
+    role: Role
+    image: np.ndarray
+    mask: np.ndarray | None = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        shape = (self.camera.height, self.camera.width)
+        if self.image.dtype not in (np.uint8, np.uint16):
+            raise BundleError(f"a picture is of {self.image.dtype}, not of 8 or 16 bits; protect again.")
+        if not isinstance(self.role, Role):
+            raise BundleError(f"the role {self.role!r} is neither neutral nor sensitive; protect again.")
+        if self.role is Role.SENSITIVE and self.image.ndim != 2:
+            raise BundleError("a sensitive frame has more than one channel; only sigma may leave the client.")
+        if self.image.shape != (shape if self.role is Role.SENSITIVE else (*shape, 3)):
+            raise BundleError(
+                f"a {self.role} picture of shape {self.image.shape} is unlike its camera; protect again."
+            )
+        if self.mask is not None and (self.mask.dtype != np.uint8 or self.mask.shape != shape):
+            raise BundleError("a mask is not of 8 bits or not of its picture's size; protect again.")
+        self._check_camera()
+        if self.role is Role.SENSITIVE:
+            self._check_sensitive()
+        else:
+            self._check_neutral()
+
+    def values(self) -> np.ndarray:
+        """What the codes say.
+
+        Returns:
+            Neutral: (h, w, 3) float32, premultiplied sRGB in [0, 1].
+            Sensitive: (h, w) float32 σ, 0 where withheld.
+        """
+        top = np.iinfo(self.image.dtype).max
+        if self.role is Role.NEUTRAL:
+            return self.image.astype(np.float32) / np.float32(top)
+        codes = self.image.astype(np.float32)
+        return np.maximum(codes - 1, 0) / np.float32(top - 1) * np.float32(self.scale)
+
+    def shared(self) -> np.ndarray:
+        """(h, w) bool: where the picture says something; False at a sensitive one's outline and beyond."""
+        if self.role is Role.SENSITIVE:
+            return self.image != 0
+        return np.ones(self.image.shape[:2], dtype=bool)
+
+    def _check_camera(self) -> None:
+        if self.camera.distortion.any():
+            raise BundleError("a camera has distortion, and pictures leave undistorted; protect again.")
+        K = self.camera.K
+        if np.abs(K).max() > MAX_FOCAL or min(K[0, 0], K[1, 1]) < 1.0:
+            raise BundleError(
+                "a camera's intrinsics are out of all proportion; correct the capture's intrinsics."
+            )
+        if np.abs(self.camera.cam_from_world[:3, 3]).max() > MAX_DISTANCE:
+            raise BundleError("a camera is over 1,000 radii away; correct the capture's poses or the radius.")
+        if not np.linalg.norm(self.camera.center) > 1.0:
+            raise BundleError("a camera is inside the unit sphere; give a smaller radius and protect again.")
+
+    def _check_sensitive(self) -> None:
+        steps = self.scale * SCALE_STEPS
+        if not 1 <= steps <= MAX_SCALE * SCALE_STEPS or steps != int(steps):
+            raise BundleError(
+                f"the scale {self.scale!r} is not a multiple of 1/256 up to {MAX_SCALE:g}; protect again."
+            )
+        shared = self.shared()
+        if not shared.any():
+            raise BundleError(
+                "a sensitive picture is wholly withheld; correct its mask or raise the resolution."
+            )
+        if self.mask is not None and (shared & ~inside_outline(self.mask == 255)).any():
+            raise BundleError(
+                "a sensitive picture has values at its outline, where they leak; protect again."
+            )
+
+    def _check_neutral(self) -> None:
+        if self.scale != 1.0:
+            raise BundleError("a neutral picture has a scale other than 1; protect again.")
+        if self.mask is None:
+            return
+        # Colour is premultiplied, c <= coverage, up to half a step of each rounding.
+        top = np.iinfo(self.image.dtype).max
+        most = np.minimum((self.mask.astype(np.float64) + 0.5) / 255 * top + 0.5 + 1e-3, top)
+        if (self.image > most[..., None]).any():
+            raise BundleError("a neutral picture has colour outside its mask; protect again.")
+
+
+def inside_outline(whole: np.ndarray) -> np.ndarray:
+    """Pixels whose 3 × 3 neighbourhood, borders repeated, is wholly subject: σ there never sees the outline.
+
+    Args:
+        whole: (h, w) bool, pixels that are subject all over.
+    """
+    height, width = whole.shape
+    padded = np.pad(whole, 1, mode="edge")
+    result = np.ones_like(whole)
+    for row in range(3):
+        for column in range(3):
+            result &= padded[row : row + height, column : column + width]
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """What the server receives, and nothing more.
+
+    Attributes:
+        frames: at least one of them sensitive; with a mask each, or none with one.
+        resolution: pixels of every picture's longer side.
+        operator: σ.
+        bits: 8 or 16.
+        scale: the largest modulus that a code can say; a multiple of 1/256.
+        center, radius: x_world = center + radius · x_norm.
+        unit: of the world, one of `sansface.capture.UNITS`.
+        sphere_source: `masks`, `cameras` or `given`.
+        schema: version of the manifest.
+
+    Raises:
+        BundleError: a rule is broken.
+    """
+
+    frames: tuple[BundleFrame, ...]
+    resolution: int
+    operator: Operator
+    bits: int
+    scale: float
+    center: np.ndarray
+    radius: float
+    unit: str = "unknown"
+    sphere_source: str = "given"
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        center = np.array(self.center, dtype=np.float64)
+        object.__setattr__(self, "center", center)
+        if self.schema != SCHEMA:
+            raise BundleError(
+                f"the schema version {self.schema!r} is not {SCHEMA}; use the version it is of."
+            )
+        if not 1 <= len(self.frames) <= MAX_FRAMES:
+            raise BundleError(f"it has {len(self.frames)} frames, not 1 to {MAX_FRAMES}; choose photographs.")
+        if not any(frame.role is Role.SENSITIVE for frame in self.frames):
+            raise BundleError("it holds no sensitive frame, so nothing in it is protected; label the frames.")
+        if len({frame.mask is None for frame in self.frames}) != 1:
+            raise BundleError("some frames have a mask and some have none; share all masks or none.")
+        if not 1 <= self.resolution <= MAX_RESOLUTION:
+            raise BundleError(
+                f"the resolution {self.resolution} is not 1 to {MAX_RESOLUTION}; choose another."
+            )
+        if self.unit not in UNITS or self.sphere_source not in SOURCES:
+            raise BundleError("its unit, or the source of its sphere, is not on our list; protect again.")
+        if center.shape != (3,) or not np.abs(center).max() <= MAX_WORLD or not 0 < self.radius <= MAX_WORLD:
+            raise BundleError("its sphere is not a finite center and a positive radius; give them again.")
+        dtype = {8: np.uint8, 16: np.uint16}.get(self.bits)
+        for frame in self.frames:
+            width, height = frame.camera.width, frame.camera.height
+            if frame.image.dtype != dtype:
+                raise BundleError(
+                    f"a picture is not of the {self.bits} bits that are declared; protect again."
+                )
+            if max(width, height) != self.resolution:
+                raise BundleError(
+                    f"a picture of {width} x {height} is unlike the declared resolution "
+                    f"{self.resolution}; protect again."
+                )
+            if frame.role is Role.SENSITIVE and frame.scale != self.scale:
+                raise BundleError("a sensitive picture's scale is unlike the bundle's; protect again.")
+        operator_from_parameters(self.operator.parameters())

@@ -10,9 +10,10 @@ def icp(points: np.ndarray, surface: Nearest, normals: np.ndarray, iterations: i
     """The rigid motion that takes the points onto the surface: point-to-plane ICP (Chen & Medioni 1992).
 
     A round pairs every point p with its nearest point q, whose face has the normal n, and solves
-    min over (w, t) of sum (n . (p + w x p + t - q))^2; the step is the rotation exp([w]) and the shift t, so it is
-    a proper rigid motion however large w is. What the points leave open (a sphere's rotation) is left as it is.
-    points: (n, 3).  normals: (faces, 3) of the surface.  Returns (4, 4) float64 surface_from_points.
+    min over (w, t) of sum (n . (p + w x p + t - q))^2; the step is the rotation exp([w]) and the shift t, so
+    it is a proper rigid motion however large w is. What the points leave open (a sphere's rotation) is left
+    as it is. points: (n, 3).  normals: (faces, 3) of the surface.  Returns (4, 4) float64
+    surface_from_points.
     """
     origin = points.mean(axis=0)
     size = np.linalg.norm(points - origin, axis=1).max()

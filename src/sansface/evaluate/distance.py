@@ -9,8 +9,8 @@ from sansface.surface.mesh import Mesh
 def closest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """The nearest point of triangle i to point i.
 
-    points: (n, 3).  triangles: (n, 3, 3).  Returns (n, 3) float64: the foot of the perpendicular where it falls
-    inside the triangle, else the nearest of the three edges' nearest points.
+    points: (n, 3).  triangles: (n, 3, 3).  Returns (n, 3) float64: the foot of the perpendicular where it
+    falls inside the triangle, else the nearest of the three edges' nearest points.
     """
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     ab, ac, ap = b - a, c - a, points - a
@@ -47,9 +47,9 @@ class Nearest:
     """Answers nearest-point queries on one mesh.
 
     Large triangles are cut into pieces no wider than `reach`, so that every point of the surface lies within
-    `reach` of a piece's centre. The k pieces whose centres are nearest give a distance d; no piece beyond the k-th
-    can be nearer once the k-th centre lies farther than d + reach. Until then k grows. Among the k, a piece whose
-    centre lies farther than d + its own radius need not be looked at.
+    `reach` of a piece's centre. The k pieces whose centres are nearest give a distance d; no piece beyond the
+    k-th can be nearer once the k-th centre lies farther than d + reach. Until then k grows. Among the k, a
+    piece whose centre lies farther than d + its own radius need not be looked at.
     """
 
     def __init__(self, mesh: Mesh) -> None:
@@ -75,7 +75,9 @@ class Nearest:
         return np.linalg.norm(points - nearest, axis=1), nearest, face
 
     def _look(self, points, which, ranks, distance, face) -> np.ndarray:
-        """Lower `distance` and set `face` by the pieces of these ranks; returns those of `which` still unsure."""
+        """Lower `distance` and set `face` by the pieces of these ranks; returns those of `which` still
+        unsure.
+        """
         away, piece = self.tree.query(points[which], k=ranks, workers=-1)
         row, column = np.nonzero(away - self.radius[piece] < distance[which][:, None])
         candidate = self.face[piece[row, column]]
@@ -91,7 +93,9 @@ class Nearest:
 
 
 def _pieces(triangles: np.ndarray, most: int = 400_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres (p, 3) of the pieces, the face (p,) that each is of, and the radius (p,) of each about its centre."""
+    """Centres (p, 3) of the pieces, the face (p,) that each is of, and the radius (p,) of each about its
+    centre.
+    """
     centers = triangles.mean(axis=1)
     radius = np.linalg.norm(triangles - centers[:, None], axis=2).max(axis=1)
     reach = float(np.median(radius)) or float(radius.max())
@@ -116,7 +120,8 @@ def _barycentric_centers(n: int) -> np.ndarray:
     upward = i + j < n
     u = np.where(upward, i + 1 / 3, n - 1 - i + 2 / 3)
     v = np.where(upward, j + 1 / 3, n - 1 - j + 2 / 3)
-    # A downward piece (i, j) with i + j >= n is the mirror of an upward one: it is told by its reflected indices.
+    # A downward piece (i, j) with i + j >= n is the mirror of an upward one: it is told by its reflected
+    # indices.
     return np.stack([u, v, n - u - v], axis=1) / n
 
 

@@ -1,7 +1,7 @@
 """How far a mesh lies from the truth.
 
-R: the capture's radius.  Head: points with world y above head_min_y.  Visible: first hits of rays x rays rays of
-every camera, cast on the truth and on the mesh alike.
+R: the capture's radius.  Head: points with world y above head_min_y.  Visible: first hits of rays x rays rays
+of every camera, cast on the truth and on the mesh alike.
 
     score = (mean truth->mesh + mean mesh->truth) / 2 / R        point to surface, no alignment
 """
@@ -40,7 +40,7 @@ class Score:
     mesh_to_truth: float  # mean over the mesh's visible points
     truth_to_mesh_p95: float
     mesh_to_truth_p95: float
-    chamfer: float  # mean truth->mesh + mean mesh->truth over points drawn evenly from the whole head, seen or not
+    chamfer: float  # mean of both ways, added, over points drawn evenly from the whole head, seen or not
     f_scores: tuple[FScore, ...]
     normal_consistency: float  # mean |n . n'| over both directions, 1 is best
     truth_points: int
@@ -90,15 +90,15 @@ def score(
 ) -> Score:
     """Compare a mesh with the truth, both in the world frame of the cameras.
 
-    radius: R, world units.  head_min_y: world units; None keeps everything.  rng draws the points of the chamfer
-    distance and of the alignment; the score itself draws nothing.  align: move the mesh onto the truth first,
-    rigidly.  samples: points of the chamfer distance, a side.
+    radius: R, world units.  head_min_y: world units; None keeps everything.  rng draws the points of the
+    chamfer distance and of the alignment; the score itself draws nothing.  align: move the mesh onto the
+    truth first, rigidly.  samples: points of the chamfer distance, a side.
     Raises SansfaceError where no camera sees the head of one of the two.
     """
     if not (np.isfinite(radius) and radius > 0):
-        raise SansfaceError("The radius that distances are divided by must be positive; check meta.json.")
+        raise SansfaceError("the radius that distances are divided by must be positive; check meta.json.")
     if not cameras:
-        raise SansfaceError("A score needs the cameras of the capture; check its transforms.json.")
+        raise SansfaceError("a score needs the cameras of the capture; check its transforms.json.")
     if align:
         mesh = _aligned(mesh, truth, cameras, head_min_y, rng, rays)
     to_mesh, to_truth = Nearest(mesh), Nearest(truth)
@@ -131,7 +131,8 @@ def score(
 
 
 def error_per_vertex(mesh: Mesh, truth: Mesh) -> np.ndarray:
-    """(n,) float64, world units: distance of every vertex of the mesh to the truth's surface, for a heat map."""
+    """(n,) float64, world units: distance of every vertex of the mesh to the truth's surface, for a heat map.
+    """
     return Nearest(truth).query(mesh.vertices)[0]
 
 
@@ -140,7 +141,7 @@ def _visible_head(mesh, cameras, head_min_y, rays, name) -> tuple[np.ndarray, np
     keep = np.full(len(hits.point), True) if head_min_y is None else hits.point[:, 1] > head_min_y
     if not keep.any():
         raise SansfaceError(
-            f"No camera sees a head in the {name}; check that it is in the capture's frame and unit, and head_min_y."
+            f"no camera sees a head in the {name}; check its frame and unit, and head_min_y in meta.json."
         )
     return hits.point[keep], mesh.face_normals[hits.face[keep]]
 
@@ -149,7 +150,7 @@ def _even_points(mesh: Mesh, head_min_y: float | None, count: int, rng: np.rando
     """Points drawn evenly by area from the faces, kept above the cut; `count` before the cut."""
     chance = np.cumsum(mesh.areas)
     if not chance[-1] > 0:
-        raise SansfaceError("The mesh has no area; export it again.")
+        raise SansfaceError("the mesh has no area; export it again.")
     face = np.minimum(np.searchsorted(chance, rng.random(count) * chance[-1]), len(chance) - 1)
     u, v = rng.random(count), rng.random(count)
     over = u + v > 1
@@ -166,7 +167,8 @@ def _f_score(threshold: float, precision_d: np.ndarray, recall_d: np.ndarray) ->
 
 
 def _aligned(mesh, truth, cameras, head_min_y, rng, rays) -> Mesh:
-    """The mesh moved so that the truth's visible head lies on it: found the other way round, then inverted."""
+    """The mesh moved so that the truth's visible head lies on it: found the other way round, then inverted.
+    """
     points, _ = _visible_head(truth, cameras, head_min_y, rays, "truth")
     points = rng.permutation(points)[:10_000]
     return move_mesh(mesh, np.linalg.inv(icp(points, Nearest(mesh), mesh.face_normals)))

@@ -26,12 +26,13 @@ class Caster:
 
     def __init__(self, mesh: Mesh) -> None:
         if not trimesh.ray.has_embree:
-            raise SansfaceError('Casting rays needs embreex: pip install "sansface[reconstruct]".')
+            raise SansfaceError('casting rays needs embreex: pip install "sansface[reconstruct]".')
         self.mesh = mesh
         self._intersector = trimesh.ray.ray_pyembree.RayMeshIntersector(mesh.to_trimesh())
 
     def first(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
-        """origins, directions: (n, 3). Embree finds the face in float32; the point is worked out in float64."""
+        """origins, directions: (n, 3). Embree finds the face in float32; the point is worked out in float64.
+        """
         face = np.asarray(self._intersector.intersects_first(origins, directions)).reshape(-1)
         ray = np.flatnonzero(face >= 0)
         face = face[ray].astype(np.int64)
@@ -53,8 +54,8 @@ def pixel_grid(camera: Camera, columns: int, rows: int) -> np.ndarray:
 
 def visible_hits(caster: Caster, cameras: Sequence[Camera], rays: int = 96) -> Hits:
     """First hits of rays x rays rays of every camera; `ray` counts on from camera to camera."""
-    origins, directions = zip(*(camera.rays(pixel_grid(camera, rays, rays)) for camera in cameras), strict=True)
-    return caster.first(np.concatenate(origins), np.concatenate(directions))
+    cast = [camera.rays(pixel_grid(camera, rays, rays)) for camera in cameras]
+    return caster.first(np.concatenate([o for o, _ in cast]), np.concatenate([d for _, d in cast]))
 
 
 def visible_points(mesh: Mesh, cameras: Sequence[Camera], rays: int = 96) -> np.ndarray:

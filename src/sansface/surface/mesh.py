@@ -18,7 +18,8 @@ class Mesh:
     """Triangles in whatever frame the caller says; faces turn anticlockwise seen from outside.
 
     vertices: (n, 3) float64.  faces: (m, 3) int64 into the vertices.  normals: (n, 3) float64 unit, or None.
-    Raises SansfaceError if a shape is wrong, a number is not finite or a face names a vertex that is not there.
+    Raises SansfaceError if a shape is wrong, a number is not finite or a face names a vertex that is not
+    there.
     """
 
     vertices: np.ndarray
@@ -29,17 +30,17 @@ class Mesh:
         vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
         faces = np.ascontiguousarray(self.faces, dtype=np.int64)
         if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
-            raise SansfaceError("A mesh needs vertices (n, 3) and triangles (m, 3); triangulate the surface first.")
+            raise SansfaceError("a mesh needs vertices (n, 3) and triangles (m, 3); triangulate it first.")
         if not np.isfinite(vertices).all():
-            raise SansfaceError("The mesh has vertices that are not finite numbers; export it again.")
+            raise SansfaceError("the mesh has vertices that are not finite numbers; export it again.")
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
-            raise SansfaceError("The mesh has a face that names a missing vertex; export it again.")
+            raise SansfaceError("the mesh has a face that names a missing vertex; export it again.")
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
         if self.normals is not None:
             normals = np.ascontiguousarray(self.normals, dtype=np.float64)
             if normals.shape != vertices.shape:
-                raise SansfaceError("A mesh needs one normal a vertex, or none at all.")
+                raise SansfaceError("a mesh needs one normal a vertex, or none at all.")
             object.__setattr__(self, "normals", normals)
 
     @cached_property
@@ -81,11 +82,13 @@ class Mesh:
 
 def transform(mesh: Mesh, center: np.ndarray, radius: float) -> Mesh:
     """From the unit-sphere frame to the capture's: x_world = center + radius * x_norm; normals stay."""
-    return Mesh(np.asarray(center, dtype=np.float64) + float(radius) * mesh.vertices, mesh.faces, mesh.normals)
+    vertices = np.asarray(center, dtype=np.float64) + float(radius) * mesh.vertices
+    return Mesh(vertices, mesh.faces, mesh.normals)
 
 
 def write_mesh(mesh: Mesh, path: Path | str) -> None:
-    """Write by suffix: .ply (binary, with normals), .obj, .glb (float32) or .stl (float32, no shared vertices).
+    """Write by suffix: .ply (binary, with normals), .obj, .glb (float32) or .stl (float32, no shared
+    vertices).
 
     The coordinates are written as they are: transform to the capture's frame first.
     Raises SansfaceError for another suffix or a place that cannot be written.
@@ -107,21 +110,23 @@ def write_mesh(mesh: Mesh, path: Path | str) -> None:
 
 
 def read_mesh(path: Path | str) -> Mesh:
-    """Read .ply, .obj, .glb or .stl; several parts are joined. Corners of an .stl are welded where they are equal.
+    """Read .ply, .obj, .glb or .stl; several parts are joined. Corners of an .stl are welded where they are
+    equal.
 
-    Normals in the file are ignored: those of the result follow from its faces, which is what an evaluation wants.
+    Normals in the file are ignored: those of the result follow from its faces, which is what an evaluation
+    wants.
     Raises SansfaceError for a file that is missing, of another format, broken, or without triangles.
     """
     path = Path(path)
     kind = _format(path)
     if not path.is_file():
-        raise SansfaceError(f"There is no mesh file {path}; check the path.")
+        raise SansfaceError(f"there is no mesh file {path}; check the path.")
     try:
         loaded = trimesh.load(path, file_type=kind, force="mesh", process=False, maintain_order=True)
     except Exception as error:  # trimesh's readers raise whatever their parser raises
-        raise SansfaceError(f"Cannot read the mesh {path}; export it again as .ply.") from error
+        raise SansfaceError(f"cannot read the mesh {path}; export it again as .ply.") from error
     if not isinstance(loaded, trimesh.Trimesh) or len(loaded.faces) == 0:
-        raise SansfaceError(f"The mesh {path} has no triangles; export it again with faces.")
+        raise SansfaceError(f"the mesh {path} has no triangles; export it again with faces.")
     if kind == "stl":
         corners, index = np.unique(np.asarray(loaded.vertices), axis=0, return_inverse=True)
         return Mesh(corners, index.reshape(-1)[loaded.faces])
@@ -131,7 +136,7 @@ def read_mesh(path: Path | str) -> Mesh:
 def _format(path: Path) -> str:
     kind = path.suffix.lower().lstrip(".")
     if kind not in FORMATS:
-        raise SansfaceError(f"{path.name}: the format of a mesh is its suffix; use one of .{', .'.join(FORMATS)}.")
+        raise SansfaceError(f"{path} is not a format of meshes; end the name in .{', .'.join(FORMATS)}.")
     return kind
 
 

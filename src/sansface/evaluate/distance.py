@@ -1,7 +1,7 @@
 """The nearest point of a triangle mesh, exactly: k nearest pieces from a KD-tree, with a certificate."""
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from sansface.surface.mesh import Mesh
 
@@ -56,7 +56,7 @@ class Nearest:
         self.triangles = mesh.triangles
         centers, self.face, self.radius = _pieces(self.triangles)
         self.reach = float(self.radius.max())
-        self.tree = cKDTree(centers)
+        self.tree = KDTree(centers)
 
     def query(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """points: (n, 3). Returns distance (n,), nearest point (n, 3), face (n,) int64."""

@@ -22,8 +22,9 @@ def png_bytes(array: np.ndarray) -> bytes:
     filtered[:, 1:] = rows
     filtered[1:, 1:] -= rows[:-1]
     header = struct.pack(">IIBBBBB", w, h, 8, color, 0, 0, 0)
-    body = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)) + _chunk(b"IEND",
-    b"")
+    body = (
+        _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)) + _chunk(b"IEND", b"")
+    )
     return b"\x89PNG\r\n\x1a\n" + body
 
 

@@ -22,7 +22,9 @@ certain.
 _BATCH = 1 << 18
 
 
-def extract(sdf: Sdf, resolution: int = 256, *, bound: float = 1.0, block: int = 64, coarse: int = 64) -> Mesh:
+def extract(
+    sdf: Sdf, resolution: int = 256, *, bound: float = 1.0, block: int = 64, coarse: int = 64
+) -> Mesh:
     """The zero set of a signed distance function as one welded mesh (Lewiner et al. 2003).
 
     sdf: (n, 3) float32 points of the cube [-bound, bound]^3 to (n,) distances, negative inside.  resolution:
@@ -38,7 +40,9 @@ def extract(sdf: Sdf, resolution: int = 256, *, bound: float = 1.0, block: int =
     Raises SansfaceError where there is no surface or the function gives a number that is not finite.
     """
     if resolution < 2 or block < 1 or coarse < 1 or not bound > 0:
-        raise SansfaceError("marching cubes needs a resolution of at least 2 and a positive block, coarse and bound.")
+        raise SansfaceError(
+            "marching cubes needs resolution >= 2 and positive block, coarse and bound; correct them."
+        )
     stride = next(s for s in range(1, resolution + 1) if resolution % s == 0 and resolution // s <= coarse)
     grid = _Grid(sdf, resolution, stride, bound)
     active = _near_surface(grid.corners, stride * grid.voxel)
@@ -50,8 +54,8 @@ def extract(sdf: Sdf, resolution: int = 256, *, bound: float = 1.0, block: int =
         active |= missed
     if mesh is None:
         raise SansfaceError(
-            "there is no surface inside the bounding sphere; train longer or with another seed, or check the
-            sphere" " and the masks."
+            "there is no surface inside the bounding sphere; train longer or with another seed, or check the"
+            " sphere and the masks."
         )
     return mesh
 

@@ -1,0 +1,262 @@
+"""nerfstudio's `transforms.json`, with our key `role` on each frame.
+
+Poses there are c2w in OpenGL's axes (+x right, +y up, +z backward): c2w_GL = c2w_CV · diag(1, −1, −1, 1).
+Pixel centres are at +0.5, as here. A field of the intrinsics is given for all frames at once or on each frame,
+never mixed. `meta.json` beside it may give `center` and `radius` of the bounding sphere, and `unit`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from sansface.capture import UNITS, Camera, Capture, Frame, Role, Sphere
+from sansface.errors import SansfaceError
+from sansface.files import read_json, write_json
+
+NAME = "transforms.json"
+META = "meta.json"
+
+_INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
+_DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4")
+_PER_FRAME = (*_INTRINSICS, *_DISTORTION, "distortion_params")
+_MODELS = {  # the distortion that each camera model may have
+    "OPENCV": {"k1", "k2", "p1", "p2", "k3"},
+    "PINHOLE": set(),
+    "SIMPLE_PINHOLE": set(),
+    "SIMPLE_RADIAL": {"k1"},
+    "RADIAL": {"k1", "k2"},
+}
+# Known keys that change nothing here: nerfstudio's own, then neuralangelo's and instant-ngp's.
+_IGNORED_TOP = {
+    "fisheye_crop_radius", "orientation_override", "applied_transform", "applied_scale", "ply_file_path",
+    "train_filenames", "val_filenames", "test_filenames", "auto_scale_poses_override",
+    "camera_angle_x", "camera_angle_y", "aabb_scale", "aabb_range", "sphere_center", "sphere_radius",
+    "scale", "offset",
+}  # fmt: skip
+_MUST_BE_OFF = ("is_fisheye", "from_na", "sk_x", "sk_y")
+_TOP = {*_PER_FRAME, *_IGNORED_TOP, *_MUST_BE_OFF, "camera_model", "frames"}
+_FRAME = {
+    *_PER_FRAME, "file_path", "transform_matrix", "mask_path", "role", "depth_file_path", "colmap_im_id",
+    "sharpness",
+}  # fmt: skip
+_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
+_UNIT_WORDS = {
+    "millimetre": "mm", "millimeter": "mm", "centimetre": "cm", "centimeter": "cm",
+    "metre": "m", "meter": "m", "inch": "in", "inche": "in",
+}  # fmt: skip
+
+
+def read_transforms_json(folder: str | Path) -> Capture:
+    """Read a capture's poses, intrinsics, masks and roles. A missing role is `sensitive`. Opens no picture.
+
+    Raises:
+        SansfaceError: one sentence that names the file: unknown keys, roles or camera models, mixed or missing
+            intrinsics, numbers that are not finite, poses that are not rigid, a photograph twice.
+    """
+    path = Path(folder) / NAME
+    document = read_json(path)
+    if (
+        not isinstance(document, dict)
+        or not isinstance(document.get("frames"), list)
+        or not document["frames"]
+    ):
+        raise SansfaceError(f"{path} has no list of frames; write it as nerfstudio does.")
+    _check_keys(document, _TOP, str(path))
+    for key in _MUST_BE_OFF:
+        if document.get(key):
+            raise SansfaceError(f"{path} sets {key}, which is not supported; undistort the capture first.")
+    model = document.get("camera_model", "OPENCV")
+    if model not in _MODELS:
+        raise SansfaceError(
+            f"{path} has the camera model {str(model)[:40]!r}; supported are {', '.join(_MODELS)}, so undistort it first."
+        )
+    entries = document["frames"]
+    for index, entry in enumerate(entries):
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(entry.get("file_path"), str)
+            or not entry["file_path"]
+        ):
+            raise SansfaceError(f"{path}: frame {index} has no file_path; name its photograph.")
+    entries = sorted(entries, key=lambda entry: entry["file_path"])
+    _check_each_once(entries, path)
+    _check_not_mixed(document, entries, path)
+    frames = tuple(_read_frame(document, entry, model, path) for entry in entries)
+    meta = _read_meta(path.with_name(META))
+    return Capture(frames, *_unit_and_sphere(meta, path.with_name(META)), meta)
+
+
+def write_transforms_json(capture: Capture, folder: str | Path) -> None:
+    """Write poses, intrinsics, masks and roles, and `meta.json` with meta, sphere and unit.
+
+    Fields of the intrinsics that all frames share are written once. Paths inside `folder` become relative to it.
+
+    Raises:
+        SansfaceError: skewed pixels, which the format cannot say, or the files cannot be written.
+    """
+    folder = Path(folder)
+    intrinsics = [_intrinsics_of(frame.camera) for frame in capture.frames]
+    common = {
+        key: value for key, value in intrinsics[0].items() if all(one[key] == value for one in intrinsics)
+    }
+    frames = []
+    for frame, own in zip(capture.frames, intrinsics, strict=True):
+        entry: dict[str, Any] = {"file_path": _relative(frame.image, folder)}
+        if frame.mask is not None:
+            entry["mask_path"] = _relative(frame.mask, folder)
+        entry |= {key: value for key, value in own.items() if key not in common}
+        entry["transform_matrix"] = (np.linalg.inv(frame.camera.cam_from_world) @ _FLIP).tolist()
+        entry["transform_matrix"][3] = [0.0, 0.0, 0.0, 1.0]
+        entry["role"] = frame.role.value
+        frames.append(entry)
+    write_json(folder / NAME, {"camera_model": "OPENCV", **common, "frames": frames})
+    meta = dict(capture.meta)
+    if capture.sphere is not None:
+        meta |= {"center": capture.sphere.center.tolist(), "radius": capture.sphere.radius}
+    if capture.unit != "unknown":
+        meta["unit"] = capture.unit
+    if meta:
+        write_json(folder / META, meta)
+
+
+# --- reading ---
+
+
+def _read_frame(document: dict[str, Any], entry: dict[str, Any], model: str, path: Path) -> Frame:
+    name = entry["file_path"]
+    where = f"{path}, frame {name}"
+    _check_keys(entry, _FRAME, where)
+    role = entry.get("role", Role.SENSITIVE.value)
+    if role not in tuple(Role):
+        raise SansfaceError(
+            f"{where}: the role {str(role)[:40]!r} is neither neutral nor sensitive; correct it."
+        )
+    mask = entry.get("mask_path")
+    if mask is not None and (not isinstance(mask, str) or not mask):
+        raise SansfaceError(f"{where}: mask_path is not the name of a file; correct or remove it.")
+    fields = {key: entry.get(key, document.get(key)) for key in _PER_FRAME}
+    try:
+        camera = _camera(fields, entry.get("transform_matrix"), model)
+    except SansfaceError as error:
+        raise SansfaceError(f"{where}: {error}") from error
+    folder = path.parent
+    return Frame(camera, Role(role), folder / name, None if mask is None else folder / mask)
+
+
+def _camera(fields: dict[str, Any], matrix: Any, model: str) -> Camera:
+    if fields["fl_y"] is None and model.startswith("SIMPLE_"):
+        fields["fl_y"] = fields["fl_x"]
+    fx, fy, cx, cy, w, h = (_number(fields[key], key) for key in _INTRINSICS)
+    if w != int(w) or h != int(h):
+        raise SansfaceError("w and h are not whole numbers of pixels; correct them.")
+    distortion = _distortion(fields)
+    if distortion.pop("k4"):
+        raise SansfaceError("k4 is not supported; undistort the capture first.")
+    for key, value in distortion.items():
+        if value and key not in _MODELS[model]:
+            raise SansfaceError(f"the camera model {model} has no {key}; set it to 0 or use OPENCV.")
+    if matrix is None:
+        raise SansfaceError("transform_matrix is missing; give the camera's pose.")
+    try:
+        c2w = np.array(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        c2w = np.zeros(0)
+    if c2w.shape != (4, 4) or not np.isfinite(c2w).all():
+        raise SansfaceError("transform_matrix is not 4 rows of 4 finite numbers; correct it.")
+    try:
+        cam_from_world = np.linalg.inv(c2w @ _FLIP)
+    except np.linalg.LinAlgError as error:
+        raise SansfaceError("the pose is singular; give a rigid 4 × 4 matrix.") from error
+    if (c2w[3] == (0, 0, 0, 1)).all():
+        cam_from_world[3] = (0, 0, 0, 1)  # the inverse of a matrix with this row has it too, but for rounding
+    K = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
+    return Camera(np.array(K), int(w), int(h), cam_from_world, np.array(list(distortion.values())))
+
+
+def _distortion(fields: dict[str, Any]) -> dict[str, float]:
+    params = fields["distortion_params"]
+    if params is None:
+        return {key: 0.0 if fields[key] is None else _number(fields[key], key) for key in _DISTORTION}
+    if any(fields[key] is not None for key in _DISTORTION):
+        raise SansfaceError("distortion_params and k1, k2, ... are both given; remove one of them.")
+    if not isinstance(params, list) or len(params) != 6:
+        raise SansfaceError("distortion_params is not [k1, k2, k3, k4, p1, p2]; correct it.")
+    k1, k2, k3, k4, p1, p2 = (_number(value, "distortion_params") for value in params)
+    return {"k1": k1, "k2": k2, "p1": p1, "p2": p2, "k3": k3, "k4": k4}
+
+
+def _number(value: Any, key: str) -> float:
+    if value is None:
+        raise SansfaceError(f"{key} is missing; give it for all frames or on each of them.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e12:
+        raise SansfaceError(f"{key} is {str(value)[:40]!r}, not a sensible number; correct it.")
+    return float(value)
+
+
+def _check_keys(value: dict[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(set(value) - known)
+    if unknown:
+        raise SansfaceError(f"{where} has the unknown key {unknown[0][:60]!r}; correct or remove it.")
+
+
+def _check_each_once(entries: Iterable[dict[str, Any]], path: Path) -> None:
+    seen = set()
+    for entry in entries:
+        name = PurePosixPath(entry["file_path"])
+        if name in seen:
+            raise SansfaceError(f"{path} names the photograph {name} twice; remove one of the two frames.")
+        seen.add(name)
+
+
+def _check_not_mixed(document: dict[str, Any], entries: list[dict[str, Any]], path: Path) -> None:
+    for key in _PER_FRAME:
+        count = sum(key in entry for entry in entries)
+        if (count and key in document) or 0 < count < len(entries):
+            raise SansfaceError(
+                f"{path} gives {key} for some frames only; give it once on top or on every frame."
+            )
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    meta = read_json(path)
+    if not isinstance(meta, dict):
+        raise SansfaceError(f"{path} is not a JSON object; correct or remove it.")
+    return meta
+
+
+def _unit_and_sphere(meta: dict[str, Any], path: Path) -> tuple[str, Sphere | None]:
+    """The unit, `unknown` if the word is on no list, for it travels; and the sphere if both its parts are there."""
+    word = str(meta.get("unit", "unknown")).strip().lower()
+    word = _UNIT_WORDS.get(word.removesuffix("s"), word)
+    unit = word if word in UNITS else "unknown"
+    if meta.get("center") is None or meta.get("radius") is None:
+        return unit, None
+    try:
+        return unit, Sphere(np.array(meta["center"], dtype=np.float64), meta["radius"], "given")
+    except (SansfaceError, TypeError, ValueError) as error:
+        raise SansfaceError(
+            f"{path}: center and radius are not three numbers and a positive one; correct them."
+        ) from error
+
+
+# --- writing ---
+
+
+def _intrinsics_of(camera: Camera) -> dict[str, float]:
+    K = camera.K
+    if K[0, 1]:
+        raise SansfaceError(f"{NAME} cannot say that pixels are skewed; undistort the capture first.")
+    k1, k2, p1, p2, k3 = camera.distortion.tolist()
+    return {
+        "fl_x": float(K[0, 0]), "fl_y": float(K[1, 1]), "cx": float(K[0, 2]), "cy": float(K[1, 2]),
+        "w": camera.width, "h": camera.height, "k1": k1, "k2": k2, "p1": p1, "p2": p2, "k3": k3,
+    }  # fmt: skip
+
+
+def _relative(path: Path, folder: Path) -> str:
+    path, folder = path.absolute(), folder.absolute()
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()

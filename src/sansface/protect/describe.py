@@ -1,0 +1,49 @@
+"""What a bundle holds, in words, for `sansface inspect`."""
+
+from sansface.capture import Role
+from sansface.protect.bundle import bundle_bytes
+from sansface.protect.contents import Bundle
+
+
+def describe(bundle: Bundle) -> str:
+    """A table of everything in a bundle, and a list of what is in it and what is not.
+
+    Returns:
+        Lines of text without a final line end.
+    """
+    neutral = [frame for frame in bundle.frames if frame.role is Role.NEUTRAL]
+    sensitive = [frame for frame in bundle.frames if frame.role is Role.SENSITIVE]
+    masks = bundle.frames[0].mask is not None
+    withheld = 1 - sum(frame.shared().mean() for frame in sensitive) / len(sensitive)
+    center = ", ".join(f"{value:.4g}" for value in bundle.center)
+    sizes = sorted({(frame.camera.width, frame.camera.height) for frame in bundle.frames})
+    rows = [
+        ("schema", f"{bundle.schema}"),
+        ("frames", f"{len(neutral)} neutral (colour), {len(sensitive)} sensitive (σ only)"),
+        ("resolution", f"{bundle.resolution} (" + ", ".join(f"{w} x {h}" for w, h in sizes) + ")"),
+        ("operator", f"{bundle.operator.name}, sum of norms, on sRGB in [0, 1]"),
+        ("bits", f"{bundle.bits} a value, σ from 0 to {bundle.scale:g} a pixel"),
+        ("withheld", f"{100 * withheld:.1f} % of the sensitive pixels (background and outline)"),
+        ("masks", f"shared, at {bundle.resolution} pixels" if masks else "not shared"),
+        ("sphere", f"center ({center}), radius {bundle.radius:.4g}, from {_SOURCES[bundle.sphere_source]}"),
+        ("unit", bundle.unit),
+        ("size", f"{len(bundle_bytes(bundle)):,} bytes"),
+    ]
+    outline = (
+        "masks, which show the outline"
+        if masks
+        else "the outline to within a pixel or two, though no mask: it is where values begin"
+    )
+    return "\n".join(
+        [
+            *(f"{name:<11} {text}" for name, text in rows),
+            "",
+            f"In it: colours of the {len(neutral)} neutral photographs without background; σ of the "
+            f"{len(sensitive)} sensitive ones; {outline}; cameras.",
+            "Not in it: colours of the sensitive photographs, backgrounds, file names, EXIF, thumbnails.",
+            "What is in it remains personal data: it can still tell whose head it is.",
+        ]
+    )
+
+
+_SOURCES = {"masks": "the masks' visual hull", "cameras": "the cameras' common view", "given": "the capture"}

@@ -1,0 +1,189 @@
+"""The client's whole work: a capture in, a bundle out. Nothing is written to disk and nothing is logged."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+
+import cv2
+import numpy as np
+
+from sansface.capture import Camera, Capture, Frame, Role, Sphere
+from sansface.errors import SansfaceError
+from sansface.protect.contents import MAX_RESOLUTION, SCALE_STEPS, Bundle, BundleError, BundleFrame
+from sansface.protect.operators import Operator, operator
+from sansface.protect.photograph import read_photograph
+from sansface.protect.reduce import mask_codes, modulus, neutral_codes, reduce, sensitive_codes
+from sansface.protect.sphere import sphere_from_cameras, sphere_from_masks
+
+MIN_NEUTRAL = 2
+MIN_SENSITIVE = 3
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class ProtectSettings:
+    """How a capture is protected.
+
+    Raises:
+        SansfaceError: a setting out of range.
+    """
+
+    resolution: int = 64  # pixels of the pictures' longer side
+    operator: str = "sobel"  # a name in protect.operators.OPERATORS
+    bits: int = 8  # of each value; fewer tell less
+    share_masks: bool = True  # masks leave the client, at `resolution`
+    center: tuple[float, float, float] | None = None  # of the bounding sphere, world units; None = find it
+    radius: float | None = None  # of the bounding sphere, world units; None = find it
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.resolution <= MAX_RESOLUTION:
+            raise SansfaceError(
+                f"the resolution {self.resolution} is not 8 to {MAX_RESOLUTION}; choose another."
+            )
+        if self.bits not in (8, 16):
+            raise SansfaceError(f"{self.bits} bits are neither 8 nor 16; choose one of them.")
+        operator(self.operator)
+
+
+@dataclass(frozen=True, eq=False)
+class _Small:
+    """One frame, as little of it as the next steps need: a sensitive frame's colours are already gone."""
+
+    camera: Camera
+    mask: np.ndarray
+    codes: np.ndarray | None
+    sigma: np.ndarray | None
+    shared: np.ndarray | None
+
+
+def protect(
+    capture: Capture,
+    settings: ProtectSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Bundle:
+    """Protect a capture.
+
+    For each photograph: decode, remove the background by its mask, undistort, average down to `resolution`;
+    a sensitive one then becomes σ, withheld at its outline. Then the bounding sphere is found, cameras are
+    put in the unit-sphere frame, and values become codes of 8 or 16 bits.
+
+    Args:
+        capture: at least two neutral and three sensitive frames.
+        settings: the defaults if None.
+        progress: called with (frames done, frames in all).
+
+    Raises:
+        SansfaceError: one sentence; see `read_photograph`, `Bundle` and the checks here.
+    """
+    settings = settings or ProtectSettings()
+    _check_roles(capture.frames)
+    sigma = operator(settings.operator)
+    small = []
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for frame in pool.map(partial(_reduced, settings=settings, sigma=sigma), capture.frames):
+                small.append(frame)
+                if progress is not None:
+                    progress(len(small), len(capture.frames))
+    finally:
+        cv2.setNumThreads(threads)
+    sphere = _sphere(capture, settings, small)
+    _check_outside(capture.frames, small, sphere)
+    most = max(float(frame.sigma.max()) for frame in small if frame.sigma is not None)
+    scale = max(1, ceil(most * SCALE_STEPS)) / SCALE_STEPS
+    return Bundle(
+        frames=tuple(
+            _finished(frame, one, sphere, scale, settings)
+            for frame, one in zip(capture.frames, small, strict=True)
+        ),
+        resolution=settings.resolution,
+        operator=sigma,
+        bits=settings.bits,
+        scale=scale,
+        center=sphere.center,
+        radius=sphere.radius,
+        unit=capture.unit,
+        sphere_source=sphere.source,
+    )
+
+
+def _check_roles(frames: Sequence[Frame]) -> None:
+    neutral = sum(frame.role is Role.NEUTRAL for frame in frames)
+    sensitive = len(frames) - neutral
+    if neutral == 0:
+        raise SansfaceError(
+            "no frame is neutral: without photographs of the rear of the head a head template is needed, "
+            'which this version does not have; take some and label them "role": "neutral".'
+        )
+    if neutral < MIN_NEUTRAL:
+        raise SansfaceError(
+            f"one neutral frame is too few; give at least {MIN_NEUTRAL} of the rear of the head."
+        )
+    if sensitive == 0:
+        raise SansfaceError(
+            "all frames are neutral, so there is nothing to protect; label every photograph in which any of the "
+            'face shows "role": "sensitive".'
+        )
+    if sensitive < MIN_SENSITIVE:
+        raise SansfaceError(
+            f"{sensitive} sensitive frames are too few; give {MIN_SENSITIVE} or more of the face."
+        )
+
+
+def _reduced(frame: Frame, settings: ProtectSettings, sigma: Operator) -> _Small:
+    colour, coverage = read_photograph(frame)
+    try:
+        reduced = reduce(colour, coverage, frame.camera, settings.resolution)
+    except SansfaceError as error:
+        raise SansfaceError(f"the photograph {frame.image} cannot be reduced: {error}.") from error
+    mask = mask_codes(reduced)
+    if frame.role is Role.NEUTRAL:
+        return _Small(reduced.camera, mask, neutral_codes(reduced, settings.bits), None, None)
+    values, shared = modulus(reduced, sigma)
+    if not shared.any():
+        raise SansfaceError(
+            f"the photograph {frame.image} is all outline at {settings.resolution} pixels, so nothing of it "
+            "can be shared; correct its mask, raise the resolution or leave it out."
+        )
+    return _Small(reduced.camera, mask, None, values, shared)
+
+
+def _sphere(capture: Capture, settings: ProtectSettings, small: Sequence[_Small]) -> Sphere:
+    """What the user says, else what the capture says, else the masks' visual hull, else the cameras."""
+    given = capture.sphere
+    if given is None and (settings.center is None or settings.radius is None):
+        cameras = [frame.camera for frame in small]
+        given = sphere_from_masks(cameras, [frame.mask for frame in small]) or sphere_from_cameras(cameras)
+    if settings.center is None and settings.radius is None and given is not None:
+        return given
+    center = settings.center if settings.center is not None or given is None else given.center
+    radius = settings.radius if settings.radius is not None or given is None else given.radius
+    return Sphere(np.array(center, dtype=np.float64), radius, "given")  # type: ignore[arg-type]
+
+
+def _check_outside(frames: Sequence[Frame], small: Sequence[_Small], sphere: Sphere) -> None:
+    for frame, one in zip(frames, small, strict=True):
+        distance = float(np.linalg.norm(one.camera.center - sphere.center))
+        if not distance > sphere.radius:
+            raise SansfaceError(
+                f"the camera of {frame.image} is inside the bounding sphere ({distance:.4g} from its center, "
+                f"radius {sphere.radius:.4g}); correct the pose, or give a smaller radius."
+            )
+
+
+def _finished(
+    frame: Frame, one: _Small, sphere: Sphere, scale: float, settings: ProtectSettings
+) -> BundleFrame:
+    mask = one.mask if settings.share_masks else None
+    try:
+        camera = one.camera.normalized(sphere.center, sphere.radius)
+        if one.sigma is None or one.shared is None:
+            return BundleFrame(camera, frame.role, one.codes, mask)  # type: ignore[arg-type]
+        codes = sensitive_codes(one.sigma, one.shared, scale, settings.bits)
+        return BundleFrame(camera, frame.role, codes, mask, scale)
+    except BundleError as error:
+        raise SansfaceError(f"the photograph {frame.image} cannot go into a bundle: {error}") from error

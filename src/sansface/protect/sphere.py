@@ -1,0 +1,109 @@
+"""The bounding sphere: from the visual hull of the masks, else from what all cameras look at."""
+
+import numpy as np
+
+from sansface.capture import Camera, Sphere
+from sansface.errors import SansfaceError
+
+GRID = 64
+"""Voxels along each axis of the carving grid."""
+MARGIN = 1.05
+"""The sphere is this much larger than the hull."""
+NEAREST = 0.9
+"""The sphere reaches at most this part of the way to the nearest camera."""
+
+
+def sphere_from_masks(cameras: list[Camera], masks: list[np.ndarray]) -> Sphere | None:
+    """The sphere around the visual hull, by voxel carving on a coarse grid and again on one that fits.
+
+    A camera carves away a voxel whose centre projects into its picture, but not within a pixel of the subject.
+    A voxel outside a picture is not carved by it, for the picture may cut the subject (neck, shoulders); but
+    at least half of the cameras must see it.
+
+    Args:
+        cameras: without distortion, in the world.
+        masks: for each camera (h, w) uint8 coverage, 0 = background.
+
+    Returns:
+        None if nothing remains: the masks or poses contradict each other.
+
+    Raises:
+        SansfaceError: the cameras' axes do not meet (see `sphere_from_cameras`).
+    """
+    start = sphere_from_cameras(cameras)
+    wide = [_widened(mask > 0) for mask in masks]
+    low, high = start.center - 1.6 * start.radius, start.center + 1.6 * start.radius
+    for _ in range(2):
+        voxel = (high - low) / GRID
+        points = _carve(_grid(low, high), cameras, wide)
+        if not len(points):
+            return None
+        low, high = points.min(axis=0) - voxel, points.max(axis=0) + voxel
+    center = (points.min(axis=0) + points.max(axis=0)) / 2
+    radius = np.linalg.norm(points - center, axis=1).max() + np.linalg.norm(voxel) / 2
+    return Sphere(center, _outside_cameras(MARGIN * radius, center, cameras), "masks")
+
+
+def sphere_from_cameras(cameras: list[Camera]) -> Sphere:
+    """The sphere that the cameras look at: where their optical axes nearly meet, as wide as their pictures.
+
+    The center is the least-squares point nearest to all axes; the radius is the median half width, at the
+    center's depth, of what a picture's shorter side sees.
+
+    Raises:
+        SansfaceError: the axes are parallel, or meet behind the cameras.
+    """
+    centers = np.stack([camera.center for camera in cameras])
+    axes = np.stack([camera.cam_from_world[2, :3] for camera in cameras])
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    total = across.sum(axis=0)
+    if np.linalg.eigvalsh(total)[0] < 1e-3 * len(cameras):
+        raise SansfaceError(
+            "the cameras' axes do not meet, so no sphere can be found; give center and radius."
+        )
+    center = np.linalg.solve(total, np.einsum("nij,nj->i", across, centers))
+    depth = np.einsum("ni,ni->n", center - centers, axes)
+    if np.median(depth) <= 0:
+        raise SansfaceError(
+            "the cameras look away from each other; check the poses, or give center and radius."
+        )
+    half = [min(camera.width / camera.K[0, 0], camera.height / camera.K[1, 1]) / 2 for camera in cameras]
+    radius = float(np.median(np.maximum(depth, 0) * half))
+    return Sphere(center, _outside_cameras(radius, center, cameras), "cameras")
+
+
+def _outside_cameras(radius: float, center: np.ndarray, cameras: list[Camera]) -> float:
+    return float(min(radius, NEAREST * min(np.linalg.norm(camera.center - center) for camera in cameras)))
+
+
+def _grid(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(GRID³, 3) voxel centres of a box."""
+    steps = (np.arange(GRID) + 0.5) / GRID
+    axes = [low[axis] + steps * (high[axis] - low[axis]) for axis in range(3)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _carve(points: np.ndarray, cameras: list[Camera], masks: list[np.ndarray]) -> np.ndarray:
+    """Those of the points that no camera carves away and at least half of the cameras see."""
+    seen = np.zeros(len(points), dtype=np.int32)
+    for camera, mask in zip(cameras, masks, strict=True):
+        pixels, depth = camera.project(points)
+        inside = (
+            (depth > 0) & (pixels >= 0).all(axis=1) & (pixels < (camera.width, camera.height)).all(axis=1)
+        )
+        column, row = pixels[inside].astype(np.int64).T
+        keep = np.ones(len(points), dtype=bool)
+        keep[inside] = mask[row, column]
+        points, seen = points[keep], (seen + inside)[keep]
+    return points[2 * seen >= len(cameras)]
+
+
+def _widened(mask: np.ndarray) -> np.ndarray:
+    """True within one pixel of True."""
+    height, width = mask.shape
+    padded = np.pad(mask, 1)
+    result = np.zeros_like(mask)
+    for row in range(3):
+        for column in range(3):
+            result |= padded[row : row + height, column : column + width]
+    return result

@@ -1,8 +1,8 @@
 """nerfstudio's `transforms.json`, with our key `role` on each frame.
 
 Poses there are c2w in OpenGL's axes (+x right, +y up, +z backward): c2w_GL = c2w_CV · diag(1, −1, −1, 1).
-Pixel centres are at +0.5, as here. A field of the intrinsics is given for all frames at once or on each frame,
-never mixed. `meta.json` beside it may give `center` and `radius` of the bounding sphere, and `unit`.
+Pixel centres are at +0.5, as here. A field of the intrinsics is given for all frames at once or on each
+frame, never mixed. `meta.json` beside it may give `center` and `radius` of the bounding sphere, and `unit`.
 """
 
 from collections.abc import Iterable
@@ -52,8 +52,8 @@ def read_transforms_json(folder: str | Path) -> Capture:
     """Read a capture's poses, intrinsics, masks and roles. A missing role is `sensitive`. Opens no picture.
 
     Raises:
-        SansfaceError: one sentence that names the file: unknown keys, roles or camera models, mixed or missing
-            intrinsics, numbers that are not finite, poses that are not rigid, a photograph twice.
+        SansfaceError: one sentence that names the file: unknown keys, roles or camera models, mixed or
+            missing intrinsics, numbers that are not finite, poses that are not rigid, a photograph twice.
     """
     path = Path(folder) / NAME
     document = read_json(path)
@@ -70,7 +70,8 @@ def read_transforms_json(folder: str | Path) -> Capture:
     model = document.get("camera_model", "OPENCV")
     if model not in _MODELS:
         raise SansfaceError(
-            f"{path} has the camera model {str(model)[:40]!r}; supported are {', '.join(_MODELS)}, so undistort it first."
+            f"{path} has the camera model {str(model)[:40]!r}, not one of {', '.join(_MODELS)}; "
+            "undistort the capture first."
         )
     entries = document["frames"]
     for index, entry in enumerate(entries):
@@ -91,7 +92,7 @@ def read_transforms_json(folder: str | Path) -> Capture:
 def write_transforms_json(capture: Capture, folder: str | Path) -> None:
     """Write poses, intrinsics, masks and roles, and `meta.json` with meta, sphere and unit.
 
-    Fields of the intrinsics that all frames share are written once. Paths inside `folder` become relative to it.
+    Fields of the intrinsics that all frames share are written once; paths inside `folder` become relative.
 
     Raises:
         SansfaceError: skewed pixels, which the format cannot say, or the files cannot be written.
@@ -214,9 +215,7 @@ def _check_not_mixed(document: dict[str, Any], entries: list[dict[str, Any]], pa
     for key in _PER_FRAME:
         count = sum(key in entry for entry in entries)
         if (count and key in document) or 0 < count < len(entries):
-            raise SansfaceError(
-                f"{path} gives {key} for some frames only; give it once on top or on every frame."
-            )
+            raise SansfaceError(f"{path} gives {key} for some frames only; give it on top or on every frame.")
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -229,7 +228,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def _unit_and_sphere(meta: dict[str, Any], path: Path) -> tuple[str, Sphere | None]:
-    """The unit, `unknown` if the word is on no list, for it travels; and the sphere if both its parts are there."""
+    """The unit, `unknown` if the word is on no list, for it travels; and the sphere if it is given whole."""
     word = str(meta.get("unit", "unknown")).strip().lower()
     word = _UNIT_WORDS.get(word.removesuffix("s"), word)
     unit = word if word in UNITS else "unknown"

@@ -125,8 +125,8 @@ def _check_roles(frames: Sequence[Frame]) -> None:
         )
     if sensitive == 0:
         raise SansfaceError(
-            "all frames are neutral, so there is nothing to protect; label every photograph in which any of the "
-            'face shows "role": "sensitive".'
+            "all frames are neutral, so there is nothing to protect; label every photograph in which any of "
+            'the face shows "role": "sensitive".'
         )
     if sensitive < MIN_SENSITIVE:
         raise SansfaceError(

@@ -1,4 +1,4 @@
-"""From full-size pixels to what may leave: undistorted, without background, small, and σ away from the outline."""
+"""From full-size pixels to what may leave: undistorted, no background, small, σ away from the outline."""
 
 from dataclasses import dataclass
 
@@ -75,8 +75,8 @@ def _undistort(layers: np.ndarray, camera: Camera) -> np.ndarray:
 def modulus(reduced: Reduced, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     """σ of a reduced photograph, and where it may be shared.
 
-    At the outline ‖g‖ / ‖∇α‖ gives back the skin's absolute brightness, a boundary condition for whoever wants
-    to invert the picture. So a value is shared only where the operator's whole 3 × 3 stencil is subject.
+    At the outline ‖g‖ / ‖∇α‖ gives back the skin's absolute brightness, a boundary condition for whoever
+    wants to invert the picture. So a value is shared only where the whole 3 × 3 stencil is subject.
 
     Returns:
         (h, w) float32 σ, 0 where withheld, and (h, w) bool, True where shared.

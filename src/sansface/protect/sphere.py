@@ -5,8 +5,8 @@ import numpy as np
 from sansface.capture import Camera, Sphere
 from sansface.errors import SansfaceError
 
-GRID = 64
-"""Voxels along each axis of the carving grid."""
+GRIDS = (32, 64)
+"""Voxels along each axis of the first carving grid, and of the one that fits."""
 MARGIN = 1.05
 """The sphere is this much larger than the hull."""
 NEAREST = 0.9
@@ -16,8 +16,8 @@ NEAREST = 0.9
 def sphere_from_masks(cameras: list[Camera], masks: list[np.ndarray]) -> Sphere | None:
     """The sphere around the visual hull, by voxel carving on a coarse grid and again on one that fits.
 
-    A camera carves away a voxel whose centre projects into its picture, but not within a pixel of the subject.
-    A voxel outside a picture is not carved by it, for the picture may cut the subject (neck, shoulders); but
+    A camera carves away a voxel whose centre projects into its picture, but not within a pixel of the
+    subject. A voxel outside a picture is not carved by it, for the picture may cut the subject (neck, shoulders); but
     at least half of the cameras must see it.
 
     Args:
@@ -33,14 +33,15 @@ def sphere_from_masks(cameras: list[Camera], masks: list[np.ndarray]) -> Sphere 
     start = sphere_from_cameras(cameras)
     wide = [_widened(mask > 0) for mask in masks]
     low, high = start.center - 1.6 * start.radius, start.center + 1.6 * start.radius
-    for _ in range(2):
-        voxel = (high - low) / GRID
-        points = _carve(_grid(low, high), cameras, wide)
+    points, voxel = np.zeros((0, 3)), np.zeros(3)
+    for voxels in GRIDS:
+        voxel = (high - low) / voxels
+        points = _carve(_grid(low, high, voxels), cameras, wide)
         if not len(points):
             return None
         low, high = points.min(axis=0) - voxel, points.max(axis=0) + voxel
     center = (points.min(axis=0) + points.max(axis=0)) / 2
-    radius = np.linalg.norm(points - center, axis=1).max() + np.linalg.norm(voxel) / 2
+    radius = float(np.linalg.norm(points - center, axis=1).max() + np.linalg.norm(voxel) / 2)
     return Sphere(center, _outside_cameras(MARGIN * radius, center, cameras), "masks")
 
 
@@ -76,9 +77,9 @@ def _outside_cameras(radius: float, center: np.ndarray, cameras: list[Camera]) -
     return float(min(radius, NEAREST * min(np.linalg.norm(camera.center - center) for camera in cameras)))
 
 
-def _grid(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(GRID³, 3) voxel centres of a box."""
-    steps = (np.arange(GRID) + 0.5) / GRID
+def _grid(low: np.ndarray, high: np.ndarray, voxels: int) -> np.ndarray:
+    """(voxels³, 3) voxel centres of a box."""
+    steps = (np.arange(voxels) + 0.5) / voxels
     axes = [low[axis] + steps * (high[axis] - low[axis]) for axis in range(3)]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 

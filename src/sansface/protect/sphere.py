@@ -9,6 +9,8 @@ GRIDS = (32, 64)
 """Voxels along each axis of the first carving grid, and of the one that fits."""
 MARGIN = 1.05
 """The sphere is this much larger than the hull."""
+SEEN = 2 / 3
+"""Part of the cameras that must see a place; with less, the cones between opposite cameras count as hull."""
 NEAREST = 0.9
 """The sphere reaches at most this part of the way to the nearest camera."""
 
@@ -17,8 +19,8 @@ def sphere_from_masks(cameras: list[Camera], masks: list[np.ndarray]) -> Sphere 
     """The sphere around the visual hull, by voxel carving on a coarse grid and again on one that fits.
 
     A camera carves away a voxel whose centre projects into its picture, but not within a pixel of the
-    subject. A voxel outside a picture is not carved by it, for the picture may cut the subject (neck, shoulders); but
-    at least half of the cameras must see it.
+    subject. A voxel outside a picture is not carved by it, for the picture may cut the subject (neck,
+    shoulders); but `SEEN` of the cameras must see it.
 
     Args:
         cameras: without distortion, in the world.
@@ -85,7 +87,7 @@ def _grid(low: np.ndarray, high: np.ndarray, voxels: int) -> np.ndarray:
 
 
 def _carve(points: np.ndarray, cameras: list[Camera], masks: list[np.ndarray]) -> np.ndarray:
-    """Those of the points that no camera carves away and at least half of the cameras see."""
+    """Those of the points that no camera carves away and `SEEN` of the cameras see."""
     seen = np.zeros(len(points), dtype=np.int32)
     for camera, mask in zip(cameras, masks, strict=True):
         pixels, depth = camera.project(points)
@@ -96,7 +98,7 @@ def _carve(points: np.ndarray, cameras: list[Camera], masks: list[np.ndarray]) -
         keep = np.ones(len(points), dtype=bool)
         keep[inside] = mask[row, column]
         points, seen = points[keep], (seen + inside)[keep]
-    return points[2 * seen >= len(cameras)]
+    return points[seen >= SEEN * len(cameras)]
 
 
 def _widened(mask: np.ndarray) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Outputs are whole or absent, and every failure of the disk is one sentence that names the file."""
+
+import errno
+import json
+import os
+
+import pytest
+
+from sansface.errors import SansfaceError
+from sansface.files import fresh_folder, read_json, write_json, write_text, written_beside
+
+
+def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path):
+    path = tmp_path / "result.txt"
+    write_text(path, "old")
+
+    def fail():
+        with written_beside(path) as part:
+            part.write_text("half")
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["result.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "system says"),
+    ],
+)
+def test_disk_full_and_no_permission_are_sentences(tmp_path, monkeypatch, number, says):
+    def refuse(source, target):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(SansfaceError, match=says) as caught:
+        write_text(tmp_path / "result.txt", "text")
+    assert "result.txt" in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_in_the_way_and_a_missing_folder_are_sentences(tmp_path):
+    with pytest.raises(SansfaceError, match="it is a folder"):
+        write_text(tmp_path, "text")
+    with pytest.raises(SansfaceError, match="does not exist"):
+        write_text(tmp_path / "no" / "result.txt", "text")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere"
+)
+def test_no_write_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(SansfaceError, match="no permission"):
+        write_text(tmp_path / "result.txt", "text")
+
+
+def test_json_round_trip_and_no_nan(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"x": [1, 2.5, None]})
+    assert read_json(path) == {"x": [1, 2.5, None]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"x": float("nan")})
+    assert json.loads(path.read_text()) == {"x": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"a": NaN}', "non-finite"),
+        ('{"a": -Infinity}', "non-finite"),
+        ('{"a": 1e999}', "non-finite"),
+        ('{"a": 1, "a": 2}', "twice"),
+        ('{"a": ', "line 1"),
+        ("[" * 100_000, "deeply"),
+    ],
+)
+def test_json_that_is_refused(tmp_path, text, says):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(SansfaceError, match=says) as caught:
+        read_json(path)
+    assert "a.json" in str(caught.value)
+
+
+def test_json_that_cannot_be_read(tmp_path):
+    with pytest.raises(SansfaceError, match="no such file"):
+        read_json(tmp_path / "none.json")
+    (tmp_path / "latin.json").write_bytes(b'"\xff"')
+    with pytest.raises(SansfaceError, match="UTF-8"):
+        read_json(tmp_path / "latin.json")
+
+
+def test_a_fresh_folder(tmp_path):
+    folder = fresh_folder(tmp_path / "a" / "b")
+    assert folder.is_dir()
+    (folder / "result.txt").write_text("kept")
+    with pytest.raises(SansfaceError, match="--overwrite"):
+        fresh_folder(folder)
+    assert fresh_folder(folder, overwrite=True) == folder
+    assert (folder / "result.txt").read_text() == "kept"
+    with pytest.raises(SansfaceError, match="is a file"):
+        fresh_folder(folder / "result.txt")

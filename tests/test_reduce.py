@@ -1,0 +1,182 @@
+"""From full size to small: exact area averages, no background, exact intrinsics, nothing at the outline."""
+
+import numpy as np
+import pytest
+
+from conftest import BALL_CENTER, BALL_RADIUS, ball_picture, looking_at
+from sansface.capture import Camera
+from sansface.errors import SansfaceError
+from sansface.protect.contents import inside_outline
+from sansface.protect.operators import OPERATORS, operator
+from sansface.protect.reduce import (
+    mask_codes,
+    modulus,
+    neutral_codes,
+    reduce,
+    sensitive_codes,
+)
+from sansface.protect.sphere import sphere_from_cameras, sphere_from_masks
+
+
+def camera_of(width: int, height: int, **changes) -> Camera:
+    K = [[1.5 * width, 0, 0.4 * width], [0, 1.4 * width, 0.6 * height], [0, 0, 1]]
+    return Camera(**({"K": K, "width": width, "height": height, "cam_from_world": np.eye(4)} | changes))
+
+
+def area_weights(small: int, large: int) -> np.ndarray:
+    """(small, large): how much of each reduced pixel every pixel covers, by brute force."""
+    edges = np.arange(small + 1) * large / small
+    weights = np.zeros((small, large))
+    for i in range(small):
+        for j in range(large):
+            weights[i, j] = max(0.0, min(edges[i + 1], j + 1) - max(edges[i], j))
+    return weights * small / large
+
+
+@pytest.mark.parametrize("size", [(96, 96), (64, 64), (128, 128), (77, 100), (200, 133)])
+def test_reduction_is_the_exact_area_average(size):
+    width, height = size
+    rng = np.random.default_rng(1)
+    colour = rng.random((height, width, 3)).astype(np.float32)
+    coverage = rng.random((height, width)).astype(np.float32)
+    reduced = reduce(colour, coverage, camera_of(width, height), 64)
+    small_height, small_width = reduced.coverage.shape
+    assert max(small_width, small_height) == 64
+    rows, columns = area_weights(small_height, height), area_weights(small_width, width)
+    np.testing.assert_allclose(reduced.coverage, rows @ coverage @ columns.T, atol=1e-5)
+    premultiplied = colour * coverage[:, :, None]
+    expected = np.einsum("ih,hwc,jw->ijc", rows, premultiplied, columns)
+    np.testing.assert_allclose(reduced.colour, expected, atol=1e-5)
+    scale = np.diag([small_width / width, small_height / height, 1])
+    np.testing.assert_allclose(reduced.camera.K, scale @ camera_of(width, height).K)
+
+
+def test_undistortion_follows_the_camera_model():
+    """A picture whose colours are its own pixel coordinates tells where each undistorted pixel came from."""
+    width, height = 160, 120
+    distortion = np.array([-0.2, 0.05, 0.004, -0.003, 0.01])
+    camera = camera_of(width, height, distortion=distortion)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    colour = np.dstack([columns / width, rows / height, np.zeros_like(rows)]).astype(np.float32)
+    reduced = reduce(colour, np.ones((height, width), np.float32), camera, width)
+    assert not reduced.camera.distortion.any()
+    # Brown's model, written out, from the undistorted pixel to the one in the photograph
+    x = (columns - camera.K[0, 2]) / camera.K[0, 0]
+    y = (rows - camera.K[1, 2]) / camera.K[1, 1]
+    k1, k2, p1, p2, k3 = distortion
+    r2 = x * x + y * y
+    radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
+    u = camera.K[0, 0] * (x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)) + camera.K[0, 2]
+    v = camera.K[1, 1] * (y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y) + camera.K[1, 2]
+    whole = reduced.coverage > 0.999
+    assert whole.mean() > 0.8
+    assert np.abs(u - columns).max() > 2  # the test would see a distortion that is ignored
+    np.testing.assert_allclose(reduced.colour[whole, 0] * width, u[whole], atol=0.05)
+    np.testing.assert_allclose(reduced.colour[whole, 1] * height, v[whole], atol=0.05)
+
+
+def test_what_the_photograph_did_not_see_is_not_subject():
+    camera = camera_of(64, 64, distortion=np.array([0.5, 0, 0, 0, 0]))
+    reduced = reduce(np.ones((64, 64, 3), np.float32), np.ones((64, 64), np.float32), camera, 64)
+    assert reduced.coverage[0, 0] == 0
+    assert reduced.colour[0, 0].max() == 0
+
+
+def test_too_small_and_skewed_pictures_are_refused():
+    with pytest.raises(SansfaceError, match="fewer than the resolution"):
+        reduce(np.ones((20, 30, 3), np.float32), np.ones((20, 30), np.float32), camera_of(30, 20), 64)
+    skewed = Camera([[90, 1, 30], [0, 90, 30], [0, 0, 1]], 64, 64, np.eye(4), [0.1, 0, 0, 0, 0])
+    with pytest.raises(SansfaceError, match="skewed"):
+        reduce(np.ones((64, 64, 3), np.float32), np.ones((64, 64), np.float32), skewed, 64)
+
+
+def ball(background: float, resolution: int = 48):
+    camera = looking_at(np.array([0.5, 1.0, 9.0]), BALL_CENTER)
+    picture, mask = ball_picture(camera, background)
+    return reduce(picture.astype(np.float32) / 255, mask.astype(np.float32) / 255, camera, resolution)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_nothing_is_shared_at_the_outline(name):
+    reduced = ball(0.8)
+    sigma = operator(name)
+    values, shared = modulus(reduced, sigma)
+    assert 0.1 < shared.mean() < 0.5
+    # whatever is painted outside the shared pixels' stencils, wholly subject by construction, changes nothing
+    reach = ~inside_outline(~shared)
+    assert (reduced.coverage[reach] > 1 - 1e-6).all()
+    painted = np.where(reach[:, :, None], reduced.colour, np.float32(1))
+    np.testing.assert_array_equal(sigma(painted)[shared], values[shared])
+    assert (values[~shared] == 0).all()
+    # and the outline's own values, large because of the step to the background, are gone
+    assert sigma(reduced.colour)[~shared].max() > 2 * values.max()
+
+
+def test_the_outline_rule_at_the_border_of_the_picture():
+    whole = np.ones((5, 5), bool)
+    assert inside_outline(whole).all()  # a subject that the picture cuts has no outline there
+    whole[0, 0] = False
+    expected = np.ones((5, 5), bool)
+    expected[:2, :2] = False
+    np.testing.assert_array_equal(inside_outline(whole), expected)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_codes_say_what_they_should(bits):
+    reduced = ball(0.8)
+    values, shared = modulus(reduced, operator("sobel"))
+    scale = 0.5
+    codes = sensitive_codes(values, shared, scale, bits)
+    top = 2**bits - 1
+    assert codes.dtype == (np.uint8 if bits == 8 else np.uint16)
+    np.testing.assert_array_equal(codes != 0, shared)
+    decoded = (codes[shared].astype(np.float64) - 1) / (top - 1) * scale
+    np.testing.assert_allclose(decoded, values[shared], atol=0.5 * scale / (top - 1) + 1e-7)
+    colours = neutral_codes(reduced, bits).astype(np.float64) / top
+    np.testing.assert_allclose(colours, reduced.colour, atol=0.5 / top + 1e-6)
+    np.testing.assert_allclose(mask_codes(reduced) / 255.0, reduced.coverage, atol=0.5 / 255 + 1e-6)
+
+
+def ball_views(count: int = 8):
+    cameras = []
+    for index in range(count):
+        angle = 2 * np.pi * index / count
+        offset = np.array([8 * np.sin(angle), 2 * (index % 2), 8 * np.cos(angle)])
+        cameras.append(looking_at(BALL_CENTER + offset, BALL_CENTER))
+    return cameras, [ball_picture(camera)[1] for camera in cameras]
+
+
+def test_the_hull_of_a_ball_is_a_little_larger_than_the_ball():
+    cameras, masks = ball_views()
+    sphere = sphere_from_masks(cameras, masks)
+    assert sphere.source == "masks"
+    assert np.linalg.norm(sphere.center - BALL_CENTER) + BALL_RADIUS <= sphere.radius < 1.4 * BALL_RADIUS
+
+
+def test_contradicting_masks_leave_no_hull():
+    cameras, masks = ball_views()
+    masks[0] = np.zeros_like(masks[0])
+    masks[0][:9, :9] = 255
+    assert sphere_from_masks(cameras, masks) is None
+
+
+def test_the_cameras_common_view():
+    cameras, _ = ball_views()
+    sphere = sphere_from_cameras(cameras)
+    np.testing.assert_allclose(sphere.center, BALL_CENTER, atol=1e-6)
+    half_width = [np.linalg.norm(camera.center - BALL_CENTER) * 48 / 150 for camera in cameras]
+    assert sphere.radius == pytest.approx(np.median(half_width))
+
+
+def test_cameras_that_look_nowhere_together_are_refused():
+    parallel = []
+    for x in (0.0, 1.0, 2.0):
+        pose = np.eye(4)
+        pose[0, 3] = x
+        parallel.append(camera_of(64, 64, cam_from_world=pose))
+    with pytest.raises(SansfaceError, match="do not meet"):
+        sphere_from_cameras(parallel)
+    offsets = np.array([[5.0, 1.0, 0.0], [0.0, 1.0, 5.0], [-5.0, 0.0, 0.0]])
+    away = [looking_at(BALL_CENTER + offset, BALL_CENTER + 2 * offset) for offset in offsets]
+    with pytest.raises(SansfaceError, match="look away"):
+        sphere_from_cameras(away)

@@ -78,7 +78,7 @@ class Nearest:
         """Lower `distance` and set `face` by the pieces of these ranks; returns those of `which` still
         unsure.
         """
-        away, piece = self.tree.query(points[which], k=ranks, workers=-1)
+        away, piece = map(np.asarray, self.tree.query(points[which], k=ranks, workers=-1))
         row, column = np.nonzero(away - self.radius[piece] < distance[which][:, None])
         candidate = self.face[piece[row, column]]
         p = points[which[row]]

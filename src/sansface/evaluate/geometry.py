@@ -131,7 +131,7 @@ def score(
 
 
 def error_per_vertex(mesh: Mesh, truth: Mesh) -> np.ndarray:
-    """(n,) float64, world units: distance of every vertex of the mesh to the truth's surface, for a heat map."""
+    """(n,) float64, world units: from every vertex to the truth's surface, for a heat map."""
     return Nearest(truth).query(mesh.vertices)[0]
 
 
@@ -166,7 +166,7 @@ def _f_score(threshold: float, precision_d: np.ndarray, recall_d: np.ndarray) ->
 
 
 def _aligned(mesh, truth, cameras, head_min_y, rng, rays) -> Mesh:
-    """The mesh moved so that the truth's visible head lies on it: found the other way round, then inverted."""
+    """The mesh moved onto the truth: what takes the truth's visible head onto the mesh, inverted."""
     points, _ = _visible_head(truth, cameras, head_min_y, rays, "truth")
     points = rng.permutation(points)[:10_000]
     return move_mesh(mesh, np.linalg.inv(icp(points, Nearest(mesh), mesh.face_normals)))

@@ -110,7 +110,7 @@ def heat_map(
 
 
 def colors(share: np.ndarray) -> np.ndarray:
-    """(...,) in [0, 1] to (..., 3) sRGB in [0, 1]: lightness rises all the way, so it reads in grey as well."""
+    """(...,) in [0, 1] to (..., 3) sRGB in [0, 1]: lightness rises all the way, to read in grey too."""
     position = np.linspace(0, 1, len(_STOPS))
     share = np.clip(share, 0, 1)
     return np.stack([np.interp(share, position, [stop[k] for stop in _STOPS]) for k in range(3)], axis=-1)

@@ -31,7 +31,7 @@ class Caster:
         self._intersector = trimesh.ray.ray_pyembree.RayMeshIntersector(mesh.to_trimesh())
 
     def first(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
-        """origins, directions: (n, 3). Embree finds the face in float32; the point is worked out in float64."""
+        """origins, directions: (n, 3). Embree finds the face in float32; the point follows in float64."""
         face = np.asarray(self._intersector.intersects_first(origins, directions)).reshape(-1)
         ray = np.flatnonzero(face >= 0)
         face = face[ray].astype(np.int64)

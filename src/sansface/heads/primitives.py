@@ -11,8 +11,8 @@ Xyz = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def sphere(p: Xyz, center, radius: float) -> np.ndarray:
     """|p - c| - r."""
-    return np.sqrt((p[0] - center[0]) ** 2 + (p[1] - center[1]) ** 2 + (p[2] - center[2]) ** 2) -
-    np.float32(radius)
+    square = (p[0] - center[0]) ** 2 + (p[1] - center[1]) ** 2 + (p[2] - center[2]) ** 2
+    return np.sqrt(square) - np.float32(radius)
 
 
 def ellipsoid(p: Xyz, center, radii) -> np.ndarray:
@@ -55,8 +55,7 @@ def capsule(p: Xyz, start, end, start_radius: float, end_radius: float | None = 
 
 
 def union(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
-    """Smooth minimum: min(a, b) - h^2 k / 4 with h = max(k - |a - b|, 0) / k; within k / 4 of the plain one.
-    """
+    """Smooth minimum: min(a, b) - h^2 k / 4 with h = max(k - |a - b|, 0) / k; never more than k / 4 less."""
     h = np.abs(a - b)
     np.maximum(np.float32(k) - h, 0, out=h)
     h *= h

@@ -224,8 +224,9 @@ class Head:
     def _nose(self, p: Xyz, d: np.ndarray) -> np.ndarray:
         i = self.identity
         tip_y, tip_z = -i.nose_length, 0.975 + i.nose_tip
-        d = union(d, capsule(p, (0, 0.06, 0.755 + i.nose_bridge), (0, tip_y + 0.03, tip_z - 0.05), 0.06,
-        0.085), 0.13) d = union(d, ellipsoid(p, (0, tip_y, tip_z), (0.09, 0.08, 0.085)), 0.07)
+        root, end = (0, 0.06, 0.755 + i.nose_bridge), (0, tip_y + 0.03, tip_z - 0.05)
+        d = union(d, capsule(p, root, end, 0.06, 0.085), 0.13)
+        d = union(d, ellipsoid(p, (0, tip_y, tip_z), (0.09, 0.08, 0.085)), 0.07)
         wing = (i.nose_width, tip_y - 0.035, 0.87)
         d = union(d, ellipsoid(p, wing, (0.062, 0.068, 0.105)), 0.07)
         d = union(d, capsule(p, (0, tip_y - 0.05, tip_z - 0.04), (0, tip_y - 0.10, 0.85), 0.035, 0.04), 0.06)
@@ -281,12 +282,14 @@ class Head:
         u = (z + 0.08) * np.float32(1 / 0.19)
         ear = 0.42 * np.exp(-u * u)
         line = -0.62 + 0.30 * ramp(-0.85, -0.25, z) + 0.85 * temple * temple * (3 - 2 * temple) + ear
-        line += np.float32(i.hair_line - 0.53) * ramp(0.48, 0.80, z) - 0.05 * ramp(0.3, 0.0, x) * ramp(0.5,
-        0.7, z) # Where the line is steep, the height above it is no distance: divide by the slope.
+        line += np.float32(i.hair_line - 0.53) * ramp(0.48, 0.80, z) - 0.05 * ramp(0.3, 0.0, x) * ramp(
+            0.5, 0.7, z
+        )  # Where the line is steep, the height above it is no distance: divide by the slope.
         slope = np.float32(0.85 * 6 / 0.40) * temple * (1 - temple) - np.float32(2 / 0.19) * u * ear
         grown = ramp(-0.05, 0.15, (y - line) / np.sqrt(1 + slope * slope))
-        waves = np.sin(4 * x + 7 * z + np.float32(i.phases[5])) * np.sin(6 * y - 3 * z +
-        np.float32(i.phases[6])) hair = base - ((np.float32(i.hair) + 0.015 * waves + 0.03) * grown - 0.03)
+        waves = np.sin(4 * x + 7 * z + np.float32(i.phases[5]))
+        waves *= np.sin(6 * y - 3 * z + np.float32(i.phases[6]))
+        hair = base - ((np.float32(i.hair) + 0.015 * waves + 0.03) * grown - 0.03)
         return np.float32(0.8) * hair
 
     def _strands(self, points: np.ndarray) -> np.ndarray:

@@ -23,16 +23,15 @@ class Tracer:
         self.head, self.cells = head, cells
         axis = (np.arange(cells, dtype=np.float32) + 0.5) / cells * 2 - 1
         x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
-        points = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1) * np.float32(BOUND) +
-        CENTER.astype(np.float32) self.grid = self._distance(points)
+        points = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1)
+        self.grid = self._distance(points * np.float32(BOUND) + CENTER.astype(np.float32))
         self.origin = (CENTER - BOUND).astype(np.float32)
         self.scale = np.float32(cells / (2 * BOUND))
         half_diagonal = np.sqrt(3) * BOUND / cells
         self.free = self.grid - np.float32(1.2 * half_diagonal)
 
     def first_hits(self, origin: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """(n,) float32 distance along rays from one origin (3,) with unit directions (n, 3); inf for a miss.
-        """
+        """(n,) float32 length of rays from one origin (3,) along unit directions (n, 3); inf for a miss."""
         origin, d = origin.astype(np.float32), directions.astype(np.float32)
         result = np.full(len(d), np.inf, np.float32)
         to_center = CENTER.astype(np.float32) - origin
@@ -75,16 +74,16 @@ class Tracer:
         normal = self.normals(points)
         open_sky = self._openness(points, normal)
         up = (0.5 + 0.5 * normal[:, 1])[:, None]
-        light = up * np.array([0.42, 0.44, 0.47], np.float32) + (1 - up) * np.array([0.24, 0.22, 0.20],
-        np.float32) light = light * open_sky[:, None]
+        light = (up * _SKY + (1 - up) * _GROUND) * open_sky[:, None]
         gloss = np.zeros(len(points), np.float32)
         for way, power in _LIGHTS:
             facing = normal @ way
             light += (power * (0.3 + 0.7 * open_sky) * np.clip((facing + 0.25) / 1.25, 0, 1) ** 1.5)[:, None]
             half = way - directions
             half /= np.linalg.norm(half, axis=1, keepdims=True)
-            gloss += power * np.clip(np.einsum("nd,nd->n", normal, half), 0, 1) ** 28 * np.clip(3 * facing, 0,
-            1)
+            gloss += (
+                power * np.clip(np.einsum("nd,nd->n", normal, half), 0, 1) ** 28 * np.clip(3 * facing, 0, 1)
+            )
         wet = np.where(np.isin(material, (Material.SCLERA, Material.IRIS)), 0.20, 0.05).astype(np.float32)
         return albedo * light + (wet * gloss * open_sky)[:, None], material
 
@@ -140,4 +139,5 @@ def _light(x: float, y: float, z: float, power: float) -> tuple[np.ndarray, floa
     return way / np.linalg.norm(way), power
 
 
+_SKY, _GROUND = np.array([[0.42, 0.44, 0.47], [0.24, 0.22, 0.20]], np.float32)
 _LIGHTS = (_light(0.7, 0.7, 0.9, 0.65), _light(-0.9, 0.3, 0.6, 0.35), _light(-0.2, 0.6, -1.0, 0.55))

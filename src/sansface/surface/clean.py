@@ -32,7 +32,7 @@ def decimate(mesh: Mesh, faces: int) -> Mesh:
     if faces < 4:
         raise SansfaceError(f"a closed surface needs at least 4 faces, not {faces}; ask for more.")
     try:
-        from fast_simplification import simplify
+        from fast_simplification import simplify  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise SansfaceError('decimation needs one more package: pip install "sansface[decimate]".') from error
     if len(mesh.faces) <= faces:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -97,14 +98,13 @@ def write_mesh(mesh: Mesh, path: Path | str) -> None:
     kind = _format(path)
     normals = mesh.vertex_normals if kind != "stl" else None
     full = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=normals, process=False)
-    if kind == "ply":
-        data = full.export(file_type="ply", vertex_normal=True)
-    elif kind == "obj":
-        data = full.export(file_type="obj", include_normals=True, include_texture=False, digits=9)
-    elif kind == "glb":
-        data = full.export(file_type="glb", include_normals=True)
-    else:
-        data = full.export(file_type="stl")
+    options = {
+        "ply": {"vertex_normal": True},
+        "obj": {"include_normals": True, "include_texture": False, "digits": 9},
+        "glb": {"include_normals": True},
+        "stl": {},
+    }[kind]
+    data: Any = full.export(file_type=kind, **options)
     with written_beside(path) as beside:
         beside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
 

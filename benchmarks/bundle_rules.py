@@ -103,9 +103,13 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
 
 
 def _silhouette(bad: list[str], role: str, image: np.ndarray, mask: np.ndarray, stem: str) -> None:
-    top = float(np.iinfo(image.dtype).max)
     if role == "neutral":
-        most = (mask[:, :, None] + 0.5) / 255 * top + 0.5 + 1e-3
+        half = 0.5 / 255  # a mask's code stands for a coverage of up to half a step more
+        most = (
+            np.floor((mask[:, :, None] / 255 + half) * 65535 + 0.5)
+            if image.itemsize == 2
+            else mask[:, :, None]
+        )
         _rule(bad, bool((image <= most).all()), f"{stem} has colour outside its mask")
     else:
         padded = np.pad(mask, 1, constant_values=255)  # beyond the border there is no outline

@@ -129,9 +129,9 @@ class BundleFrame:
             raise BundleError("a neutral picture has a scale other than 1; protect again.")
         if self.mask is None:
             return
-        # Colour is premultiplied, c <= coverage, up to half a step of each rounding.
-        top = np.iinfo(self.image.dtype).max
-        most = np.minimum((self.mask.astype(np.float64) + 0.5) / 255 * top + 0.5 + 1e-3, top)
+        # Colour is premultiplied, c <= coverage, so its code is at most what the mask's code can stand for.
+        wide = self.mask.astype(np.int64)
+        most = wide if self.image.dtype == np.uint8 else wide * 257 + 129
         if (self.image > most[..., None]).any():
             raise BundleError("a neutral picture has colour outside its mask; protect again.")
 

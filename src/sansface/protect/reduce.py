@@ -58,7 +58,8 @@ def reduce(colour: np.ndarray, coverage: np.ndarray, camera: Camera, resolution:
     height = max(1, round(camera.height * resolution / longer))
     small = cv2.resize(layers, (width, height), interpolation=cv2.INTER_AREA)
     small = np.clip(small, 0, 1)
-    return Reduced(camera.resized(width, height), small[:, :, :3], small[:, :, 3])
+    coverage = small[:, :, 3]
+    return Reduced(camera.resized(width, height), np.minimum(small[:, :, :3], coverage[:, :, None]), coverage)
 
 
 def _undistort(layers: np.ndarray, camera: Camera) -> np.ndarray:

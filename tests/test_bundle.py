@@ -1,0 +1,326 @@
+"""The bundle: same input, same bytes; each rule of the verifier, one by one."""
+
+import copy
+import io
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bundle_rules import decoded, violations
+from mutated_bundles import repacked, sample_bundle
+from sansface.capture import Camera, Role
+from sansface.errors import SansfaceError
+from sansface.protect import bundle as module
+from sansface.protect.bundle import BundleError, bundle_bytes, decode, read_bundle, write_bundle
+from sansface.protect.describe import describe
+from sansface.protect.operators import operator
+from sansface.protect.sheet import contact_sheet
+
+DATA = sample_bundle()
+SENSITIVE = "frames/002.image"
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_reading_gives_back_what_was_written(tmp_path, bits):
+    data = sample_bundle(bits)
+    assert violations(data) == []
+    bundle = decode(data)
+    write_bundle(bundle, tmp_path / "head.sfb")
+    again = read_bundle(tmp_path / "head.sfb")
+    assert (tmp_path / "head.sfb").read_bytes() == data == bundle_bytes(again)
+    assert (again.bits, again.resolution, again.unit, again.sphere_source) == (bits, 24, "mm", "masks")
+    assert (again.radius, again.center.tolist(), again.operator.name) == (3.5, [0, 1, 2], "sobel")
+    told = decoded(data)["arrays"]
+    for index, frame in enumerate(again.frames):
+        np.testing.assert_array_equal(frame.image, told[f"frames/{index:03d}.image"])
+        np.testing.assert_array_equal(frame.mask, told[f"frames/{index:03d}.mask"])
+
+
+def test_any_tool_can_open_it():
+    with zipfile.ZipFile(io.BytesIO(DATA)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist()[-2:] == ["manifest.json", "manifest.sha256"]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_values_and_what_is_shared(bits):
+    bundle = decode(sample_bundle(bits))
+    top = 2**bits - 1
+    neutral, sensitive = bundle.frames[0], bundle.frames[2]
+    np.testing.assert_allclose(neutral.values(), neutral.image / top, atol=1e-7)
+    assert neutral.shared().all()
+    codes = sensitive.image.astype(np.float64)
+    expected = np.where(codes == 0, 0, (codes - 1) / (top - 1) * 0.5)
+    np.testing.assert_allclose(sensitive.values(), expected, atol=1e-7)
+    np.testing.assert_array_equal(sensitive.shared(), codes != 0)
+
+
+def test_a_sensitive_frame_has_one_channel():
+    frame = decode(DATA).frames[2]
+    with pytest.raises(BundleError, match="more than one channel"):
+        replace(frame, image=np.repeat(frame.image[:, :, None], 3, axis=2))
+
+
+def test_a_sensitive_frame_has_no_value_at_the_outline():
+    frame = decode(DATA).frames[2]
+    image = np.array(frame.image)
+    row = 12
+    image[row, np.flatnonzero(frame.mask[row] == 255)[0]] = 9
+    with pytest.raises(BundleError, match="outline"):
+        replace(frame, image=image)
+    assert replace(frame, image=image, mask=None).mask is None  # without masks nobody can tell
+
+
+def test_a_neutral_frame_has_no_background():
+    frame = decode(DATA).frames[0]
+    image = np.array(frame.image)
+    image[0, 0, 1] = 1
+    with pytest.raises(BundleError, match="outside its mask"):
+        replace(frame, image=image)
+
+
+def camera_with(frame, **changes):
+    camera = frame.camera
+    fields = {
+        "K": camera.K,
+        "width": camera.width,
+        "height": camera.height,
+        "cam_from_world": camera.cam_from_world,
+    }
+    return Camera(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"cam_from_world": np.eye(4)}, "inside the unit sphere"),
+        ({"distortion": np.array([0.1, 0, 0, 0, 0])}, "distortion"),
+        ({"K": np.array([[1e9, 0, 12], [0, 1e9, 12], [0, 0, 1]])}, "proportion"),
+        ({"width": 20}, "unlike its camera"),
+    ],
+)
+def test_cameras_that_do_not_fit(changes, says):
+    frame = decode(DATA).frames[2]
+    with pytest.raises(BundleError, match=says):
+        replace(frame, camera=camera_with(frame, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (lambda b: {"frames": b.frames[:2]}, "no sensitive frame"),
+        (lambda b: {"frames": ()}, "0 frames"),
+        (lambda b: {"frames": (replace(b.frames[0], mask=None), *b.frames[1:])}, "share all masks or none"),
+        (lambda b: {"resolution": 23}, "declared resolution"),
+        (lambda b: {"resolution": 4096}, "resolution 4096"),
+        (lambda b: {"bits": 16}, "16 bits"),
+        (lambda b: {"bits": 12}, "12 bits"),
+        (lambda b: {"scale": 0.25}, "unlike the bundle's"),
+        (lambda b: {"unit": "ward"}, "unit"),
+        (lambda b: {"sphere_source": "guess"}, "source of its sphere"),
+        (lambda b: {"radius": float("nan")}, "sphere"),
+        (lambda b: {"center": np.array([0, np.inf, 0])}, "sphere"),
+        (lambda b: {"schema": 2}, "schema"),
+        (lambda b: {"operator": replace(operator("sobel"), kernel_x=operator("scharr").kernel_x)}, "unlike"),
+    ],
+)
+def test_bundles_that_cannot_be(changes, says):
+    bundle = decode(DATA)
+    with pytest.raises(SansfaceError, match=says):
+        replace(bundle, **changes(bundle))
+
+
+def test_scale_and_withheld_rules():
+    frame = decode(DATA).frames[2]
+    for scale in (0.0, 0.3, 3.0, -0.5):
+        with pytest.raises(BundleError, match="multiple of 1/256"):
+            replace(frame, scale=scale)
+    with pytest.raises(BundleError, match="wholly withheld"):
+        replace(frame, image=np.zeros_like(frame.image))
+    with pytest.raises(BundleError, match="scale other than 1"):
+        replace(decode(DATA).frames[0], scale=0.5)
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(BundleError) as caught:
+        decode(data)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.endswith(".")
+    return text
+
+
+def rezipped(method=zipfile.ZIP_STORED, extra=(), rename=None, comment=b"") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(DATA)) as source, zipfile.ZipFile(out, "w", method) as target:
+        for info in source.infolist():
+            name = (rename or {}).get(info.filename, info.filename)
+            target.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), source.read(info), method)
+        for name, content in extra:
+            target.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, method)
+        target.comment = comment
+    return out.getvalue()
+
+
+def test_compressed_members_and_bombs_are_refused_unopened():
+    assert "compressed" in refusal(rezipped(zipfile.ZIP_DEFLATED))
+    assert "compressed" in refusal(rezipped(zipfile.ZIP_DEFLATED, [("bomb", bytes(50 << 20))]))
+    assert "larger than" in refusal(bytes(module.MAX_BYTES + 1))
+
+
+def test_declared_and_real_sizes_must_agree():
+    data = bytearray(DATA)
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 20 : entry + 28] = (1 << 30).to_bytes(4, "little") * 2  # both sizes of the first member
+    assert "more than the file holds" in refusal(bytes(data))
+    data = bytearray(DATA)
+    second = data.index(b"PK\x01\x02", entry + 4)
+    data[second + 42 : second + 46] = (0).to_bytes(
+        4, "little"
+    )  # the second member starts where the first does
+    assert "overlaps" in refusal(bytes(data))
+    data = bytearray(DATA)
+    data[-12:-10] = (60000).to_bytes(2, "little")
+    data[-14:-12] = (60000).to_bytes(2, "little")
+    assert "60000 members" in refusal(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../secret", "frames/../../x", "C:\\x", "\\\\host\\x"])
+def test_absolute_and_parent_paths(name):
+    assert "absolute or parent path" in refusal(rezipped(rename={SENSITIVE: name}))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_unknown_and_missing_and_doubled_members():
+    assert "unknown member 'note.txt'" in refusal(rezipped(extra=[("note.txt", b"")]))
+    assert "no member frames/002.image" in refusal(rezipped(rename={SENSITIVE: "frames/900.image"}))
+    assert "no member manifest.json" in refusal(rezipped(rename={"manifest.json": "manifest.txt"}))
+    assert "twice" in refusal(rezipped(extra=[(SENSITIVE, b"")]))
+    assert "end is missing" in refusal(rezipped(comment=b"hello"))
+    assert "not a zip" in refusal(b"")
+    assert "not a zip" in refusal(b"\x89PNG" + bytes(100))
+
+
+def test_what_hides_outside_of_the_contents_is_found():
+    assert "do not account for" in refusal(rezipped())  # other attributes, all hashes right
+    data = bytearray(DATA)
+    data[10] ^= 1  # the time in the first local header
+    assert "do not account for" in refusal(bytes(data))
+
+
+def test_wrong_hashes():
+    data = bytearray(DATA)
+    data[60] ^= 1
+    assert "frames/000.image does not have the SHA-256" in refusal(bytes(data))
+    at = data.index(b'"bits":8')
+    data = bytearray(DATA)
+    data[at + 7 : at + 8] = b"9"
+    assert "manifest does not have the SHA-256" in refusal(bytes(data))
+
+
+TRUTH = decoded(DATA)
+
+
+def rewritten(change) -> bytes:
+    manifest = copy.deepcopy(TRUTH["manifest"])
+    arrays = {name: array.tobytes() for name, array in TRUTH["arrays"].items()}
+    change(manifest, arrays)
+    return repacked(manifest, arrays)
+
+
+def test_rewriting_nothing_is_the_identity():
+    assert rewritten(lambda manifest, arrays: None) == DATA
+
+
+def in_frame(index, *path, value):
+    def change(manifest, arrays):
+        target = manifest["frames"][index]
+        for key in path[:-1]:
+            target = target[key]
+        target[path[-1]] = value
+
+    return change
+
+
+def three_channels(manifest, arrays):
+    manifest["frames"][2]["image"]["shape"] = [24, 24, 3]
+    arrays[SENSITIVE] *= 3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (three_channels, "shape [24, 24, 3], but its role and camera ask for [24, 24]"),
+        (in_frame(2, "camera", "width", value=25), "width 25 is not a whole number from 1 to 24"),
+        (in_frame(2, "camera", "height", value=True), "height True"),
+        (in_frame(2, "camera", "K", 0, 0, value=float("nan")), "non-finite"),
+        (in_frame(2, "camera", "K", 0, 0, value=90), "not a number with a decimal point"),
+        (in_frame(2, "camera", "K", value=[[1.0]]), "numbers of shape (3, 3)"),
+        (in_frame(2, "camera", "cam_from_world", value=np.zeros((4, 4)).tolist()), "last row"),
+        (in_frame(2, "camera", "cam_from_world", value=np.diag([1.0, 1, -1, 1]).tolist()), "mirrored"),
+        (in_frame(2, "camera", "cam_from_world", value=np.diag([1.0, 1, 0, 1]).tolist()), "singular"),
+        (in_frame(2, "camera", "lens", value="50 mm"), "unknown key 'lens'"),
+        (in_frame(2, "role", value="rear"), "neither neutral nor sensitive"),
+        (in_frame(2, "role", value="neutral"), "ask for [24, 24, 3]"),
+        (in_frame(2, "image", "dtype", value="float64"), "not uint8 or uint16"),
+        (in_frame(2, "image", "dtype", value="uint16"), "576 bytes where 1152 are declared"),
+        (in_frame(2, "mask", value=None), "unknown member 'frames/002.mask'"),
+        (lambda m, a: m.update(note="x"), "unknown key 'note'"),
+        (lambda m, a: m.pop("unit"), "lacks the key 'unit'"),
+        (lambda m, a: m.update(schema=2), "schema version 2 is not 1"),
+        (lambda m, a: m.update(frames=[]), "1 to 500 frames"),
+        (lambda m, a: m.update(bits=16), "16 bits"),
+        (lambda m, a: m.update(scale=0.3), "multiple of 1/256"),
+        (lambda m, a: m["operator"].update(border="wrap"), "unlike ours"),
+        (lambda m, a: m["world_from_norm"].update(radius=-1.0), "positive radius"),
+        (lambda m, a: m.update(unit="Jane Roe"), "is not a word"),
+        (lambda m, a: a.update({SENSITIVE: bytes(576)}), "wholly withheld"),
+        (lambda m, a: a.update({SENSITIVE: b"\1" * 576}), "outline"),
+    ],
+)
+def test_contents_that_are_refused_though_every_hash_is_right(change, says):
+    data = rewritten(change)
+    assert says in refusal(data)
+
+
+def test_the_file_is_named(tmp_path):
+    (tmp_path / "head.sfb").write_bytes(b"PK")
+    with pytest.raises(BundleError, match=r"head\.sfb is refused"):
+        read_bundle(tmp_path / "head.sfb")
+    with pytest.raises(BundleError, match=r"none\.sfb"):
+        read_bundle(tmp_path / "none.sfb")
+    with pytest.raises(BundleError):
+        read_bundle(tmp_path)
+
+
+def test_a_bundle_that_would_be_too_large_is_not_written(monkeypatch):
+    bundle = decode(DATA)
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    with pytest.raises(BundleError, match="lower the resolution"):
+        bundle_bytes(bundle)
+
+
+def test_it_is_described_and_shown():
+    bundle = decode(DATA)
+    text = describe(bundle)
+    for part in (
+        "2 neutral",
+        "3 sensitive",
+        "24 x 24",
+        "sobel",
+        "8 a value",
+        "mm",
+        f"{len(DATA):,} bytes",
+        "shared",
+    ):
+        assert part in text
+    hidden = replace(bundle, frames=tuple(replace(frame, mask=None) for frame in bundle.frames))
+    assert "not shared" in describe(hidden)
+    sheet = contact_sheet(bundle)
+    assert sheet.dtype == np.uint8
+    assert sheet.shape == (24, 5 * 26 - 2, 3)
+    neutral = np.rint(bundle.frames[0].values() * 255)
+    np.testing.assert_array_equal(sheet[:, :24], neutral)
+    assert bundle.frames[0].role is Role.NEUTRAL

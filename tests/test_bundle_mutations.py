@@ -34,4 +34,4 @@ def test_the_judge_finds_every_kind_of_fault():
     assert "inside the sphere" in broken(
         lambda m, a: m["frames"][2]["camera"]["cam_from_world"][2].__setitem__(3, 0.5)
     )
-    assert "bytes between" in " ".join(violations(sample_bundle()[:-22] + b"x" * 9 + sample_bundle()[-22:]))
+    assert "bytes between" in " ".join(violations(b"x" * 9 + sample_bundle()))

@@ -87,7 +87,7 @@ def _decode(path: Path, kind: str) -> np.ndarray:
         raise SansfaceError(
             f"the {kind} {path} has {pixels.shape[2]} channels; save it as grey, RGB or RGBA."
         )
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 65535)
 
 
 def _cut_short(data: bytes) -> bool:

@@ -82,7 +82,7 @@ def demo_cameras(views: int, size: int, rng: np.random.Generator) -> list[tuple[
     places = []
     for role, count, heights, first, last in (
         (Role.SENSITIVE, views - neutral, (-9, 13, 36), -98, 98),
-        (Role.NEUTRAL, neutral, (1, 22, 42), 137, 223),
+        (Role.NEUTRAL, neutral, (1, 22, 42), 141, 219),
     ):
         for height, row in zip(heights, np.array_split(np.arange(count), 3), strict=True):
             azimuths = np.linspace(first, last, len(row)) if len(row) > 1 else [(first + last) / 2] * len(row)

@@ -29,7 +29,7 @@ def icp(points: np.ndarray, surface: Nearest, normals: np.ndarray, iterations: i
         step[:3, :3] = _rotation(turn)
         step[:3, 3] = origin + shift - step[:3, :3] @ origin
         motion = step @ motion
-        if np.linalg.norm(turn) * size + np.linalg.norm(shift) < 1e-8 * size:
+        if np.linalg.norm(turn) * size + np.linalg.norm(shift) < 1e-7 * size:
             break
     return motion
 

@@ -168,5 +168,5 @@ def _f_score(threshold: float, precision_d: np.ndarray, recall_d: np.ndarray) ->
 def _aligned(mesh, truth, cameras, head_min_y, rng, rays) -> Mesh:
     """The mesh moved onto the truth: what takes the truth's visible head onto the mesh, inverted."""
     points, _ = _visible_head(truth, cameras, head_min_y, rays, "truth")
-    points = rng.permutation(points)[:10_000]
+    points = rng.permutation(points)[:5_000]
     return move_mesh(mesh, np.linalg.inv(icp(points, Nearest(mesh), mesh.face_normals)))

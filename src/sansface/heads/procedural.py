@@ -270,6 +270,8 @@ class Head:
         q = (x * size, y * size, z * size)
         ear = ellipsoid(q, (0.05, 0, -0.13), (0.05, 0.29, 0.17))
         ear = union(ear, ellipsoid(q, (0.04, -0.20, -0.07), (0.045, 0.10, 0.08)), 0.05)
+        # Its root reaches into the head whatever the breadths of the two are.
+        ear = union(ear, ellipsoid(q, (-0.04, -0.03, -0.01), (0.13, 0.17, 0.09)), 0.04)
         ring = np.hypot((q[1] - 0.03) * np.float32(0.62), q[2] + np.float32(0.13)) - np.float32(0.15)
         ear = union(ear, np.hypot(ring, q[0] - np.float32(0.085)) - np.float32(0.026), 0.03)
         ear = without(ear, ellipsoid(q, (0.12, -0.04, -0.11), (0.055, 0.12, 0.075)), 0.03)

@@ -7,7 +7,7 @@ import numpy as np
 
 from sansface.heads.procedural import BOUND, CENTER, Head, Material
 
-_NEAR = 2e-3  # a ray has arrived when the distance falls below this, and goes the rest in one last step
+_NEAR = 5e-4  # a ray has arrived when the distance falls below this, and goes the rest in one last step
 _ROUNDS = 160
 _BATCH = 16384
 

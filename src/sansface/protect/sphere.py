@@ -88,17 +88,19 @@ def _grid(low: np.ndarray, high: np.ndarray, voxels: int) -> np.ndarray:
 
 def _carve(points: np.ndarray, cameras: list[Camera], masks: list[np.ndarray]) -> np.ndarray:
     """Those of the points that no camera carves away and `SEEN` of the cameras see."""
-    seen = np.zeros(len(points), dtype=np.int32)
+    x, y, z = np.ascontiguousarray(points.T)
+    seen = np.zeros(len(x), dtype=np.int32)
     for camera, mask in zip(cameras, masks, strict=True):
-        pixels, depth = camera.project(points)
-        inside = (
-            (depth > 0) & (pixels >= 0).all(axis=1) & (pixels < (camera.width, camera.height)).all(axis=1)
-        )
-        column, row = pixels[inside].astype(np.int64).T
-        keep = np.ones(len(points), dtype=bool)
-        keep[inside] = mask[row, column]
-        points, seen = points[keep], (seen + inside)[keep]
-    return points[seen >= SEEN * len(cameras)]
+        # Camera.project, written out: products with three columns are slower through BLAS
+        P = camera.K @ camera.cam_from_world[:3]
+        u, v, depth = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in P)
+        ahead = np.maximum(depth, 1e-12)
+        column, row = np.floor(u / ahead), np.floor(v / ahead)
+        inside = (depth > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
+        keep = ~inside
+        keep[inside] = mask[row[inside].astype(np.intp), column[inside].astype(np.intp)]
+        x, y, z, seen = x[keep], y[keep], z[keep], (seen + inside)[keep]
+    return np.column_stack([x, y, z])[seen >= SEEN * len(cameras)]
 
 
 def _widened(mask: np.ndarray) -> np.ndarray:

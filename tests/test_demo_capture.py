@@ -142,7 +142,7 @@ def test_distance_is_a_distance_near_the_surface():
     normal = tracer.normals(points)
     slope = (head.distance(points + 0.01 * normal) - head.distance(points - 0.01 * normal)) / 0.02
     assert np.quantile(slope, 0.02) > 0.5
-    assert np.quantile(slope, 0.98) < 1.3
+    assert np.quantile(slope, 0.98) < 1.35
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_head(tmp_path, capture):

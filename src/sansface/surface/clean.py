@@ -41,5 +41,5 @@ def decimate(mesh: Mesh, faces: int) -> Mesh:
     # digits.
     middle, size = mesh.vertices.mean(axis=0), np.ptp(mesh.vertices, axis=0).max()
     points = ((mesh.vertices - middle) / size).astype(np.float32)
-    vertices, kept = simplify(points, mesh.faces.astype(np.int32), target_count=faces)
+    vertices, kept = simplify(points, mesh.faces.astype(np.int32), target_count=faces)[:2]
     return Mesh(middle + size * vertices.astype(np.float64), kept)

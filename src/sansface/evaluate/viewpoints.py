@@ -1,0 +1,51 @@
+"""Cameras that show a head from where its photographers stood: front, three quarters, side, rear."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sansface.capture import Camera
+
+DISTANCE = 3.4
+"""From the centre, in radii."""
+
+
+def viewpoints(cameras: Sequence[Camera], center: np.ndarray, radius: float, size: int) -> dict[str, Camera]:
+    """Four cameras around a head, in the frame of the given ones.
+
+    Front is the mean direction of the given cameras, up their mean up.
+
+    Args:
+        cameras: those of the sensitive frames.
+        center, radius: of the bounding sphere, which the pictures are filled with.
+        size: pixels of each picture's side.
+    """
+    toward = np.mean([_unit(c.center - center) for c in cameras], axis=0)
+    up = _unit(np.mean([-c.cam_from_world[1, :3] for c in cameras], axis=0))
+    if np.linalg.norm(toward) < 1e-3:  # they stand evenly around: any side may be the front
+        toward = cameras[0].center - center
+    toward = toward - (toward @ up) * up
+    front = _unit(toward) if np.linalg.norm(toward) > 1e-6 else _unit(np.cross(up, [0.3, 0.5, 0.8]))
+    side = np.cross(up, front)
+    turns = {"front": 0, "three_quarter": 40, "side": 90, "rear": 180}
+    result = {}
+    for name, degrees in turns.items():
+        angle = np.radians(degrees)
+        direction = np.cos(angle) * front + np.sin(angle) * side
+        result[name] = _looking(center + DISTANCE * radius * direction, center, up, radius, size)
+    return result
+
+
+def _looking(eye: np.ndarray, center: np.ndarray, up: np.ndarray, radius: float, size: int) -> Camera:
+    forward = _unit(center - eye)
+    right = _unit(np.cross(forward, up))
+    down = np.cross(forward, right)
+    pose = np.eye(4)
+    pose[:3, :3] = [right, down, forward]
+    pose[:3, 3] = -pose[:3, :3] @ eye
+    focal = 0.5 * size * DISTANCE
+    return Camera(np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]]), size, size, pose)
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+    return v / np.linalg.norm(v)

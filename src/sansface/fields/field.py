@@ -1,0 +1,52 @@
+"""What a renderer and the losses need of a field, and nothing more.
+
+A `Field` holds parameters. `Field.now()` gives a `Surface`: the functions of this step's parameters, so that
+whatever is computed once a step (the grid's pyramid) is computed once. Points live in the unit-sphere frame;
+the field is defined on the cube [-1, 1]³ around it. Distances are negative inside.
+"""
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Surface(Protocol):
+    """The functions of one step."""
+
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Signed distance without a graph: for looking where the surface is."""
+        ...
+
+    def query(
+        self, points: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n c"]]:
+        """Signed distance, its gradient and the features for the radiance, differentiable."""
+        ...
+
+    def shape(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        """Signed distance and its gradient, differentiable: `query` where no colour is wanted."""
+        ...
+
+    def eikonal(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        """E (‖∇f‖ − 1)², eq. 4, over points of the field's own choice."""
+        ...
+
+    def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        """E Σᵢ (∂²f/∂xᵢ²)², in squared inverse units of the frame: ours, not the paper's."""
+        ...
+
+
+class Field(nn.Module):
+    """Parameters of a surface and of its radiance."""
+
+    radiance: nn.Module
+
+    def now(self) -> Surface:
+        """The functions of the present parameters."""
+        raise NotImplementedError
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by the learning rate that they take: `distance`, `features`, `radiance`."""
+        raise NotImplementedError

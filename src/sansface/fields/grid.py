@@ -1,0 +1,120 @@
+"""The default field: a signed distance stored on a pyramid of grids, fast on a CPU and on a GPU.
+
+The distance is a sphere plus the sum of grids of rising resolution, each interpolated to the next one's; coarse
+grids move the whole head in one step, fine ones add the detail. The sum is formed once a step. Its gradient is
+the central difference on the finest nodes, interpolated like the distance itself, so normals are continuous.
+Features for the radiance lie on a grid of their own.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sansface.fields.field import Field
+from sansface.fields.radiance import AlbedoTimesShading
+
+NEAR = 0.1
+"""Nodes nearer to the surface than this count fully in the eikonal term, the others a tenth."""
+
+
+class GridField(Field):
+    """Pyramid of distances, grid of features, albedo times shading.
+
+    Args:
+        levels: nodes along an edge of [-1, 1]³, coarse to fine.
+        feature_nodes, feature_channels: the features' grid.
+        width, depth: of the shading's hidden layers.
+        radius: of the sphere that it starts as.
+        generator: for the initial values.
+    """
+
+    start: Tensor
+
+    def __init__(
+        self,
+        levels: tuple[int, ...],
+        feature_nodes: int,
+        feature_channels: int,
+        width: int,
+        depth: int,
+        radius: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.levels = nn.ParameterList(nn.Parameter(torch.zeros(1, 1, n, n, n)) for n in levels)
+        shape = (1, feature_channels, feature_nodes, feature_nodes, feature_nodes)
+        self.features = nn.Parameter(1e-2 * torch.randn(shape, generator=generator))
+        self.radiance = AlbedoTimesShading(feature_channels, width, depth)
+        axis = torch.linspace(-1, 1, levels[-1])
+        z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+        self.register_buffer("start", (torch.sqrt(x * x + y * y + z * z) - radius)[None, None])
+
+    def now(self) -> "GridSurface":
+        distance = self.levels[0]
+        for level in list(self.levels)[1:]:
+            size = list(level.shape[2:])
+            distance = F.interpolate(distance, size=size, mode="trilinear", align_corners=True) + level
+        return GridSurface(self.start + distance, self.features)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {
+            "distance": list(self.levels),
+            "features": [self.features],
+            "radiance": list(self.radiance.parameters()),
+        }
+
+
+class GridSurface:
+    """One step of a `GridField`: (1, 1, n, n, n) distances, x fastest, and (1, c, m, m, m) features."""
+
+    def __init__(self, distance: Tensor, features: Tensor) -> None:
+        self.distance, self.features = distance, features
+        self.spacing = 2 / (distance.shape[-1] - 1)
+        self.packed = torch.cat([distance, *_central_differences(distance, self.spacing)], dim=1)
+        self.fixed = distance.detach()
+
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        # Torch interpolates one batch on one core: two half batches of the same grid use two.
+        half = (len(points) + 1) // 2
+        padded = F.pad(points, (0, 0, 0, 2 * half - len(points))).view(2, half, 1, 1, 3)
+        grid = self.fixed.expand(2, -1, -1, -1, -1)
+        values = F.grid_sample(grid, padded, padding_mode="border", align_corners=True)
+        return values.reshape(-1)[: len(points)]
+
+    def query(
+        self, points: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n c"]]:
+        return *self.shape(points), _interpolate(self.features, points)
+
+    def shape(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        values = _interpolate(self.packed, points)
+        return values[:, 0], values[:, 1:]
+
+    def eikonal(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        length = self.packed[0, 1:].square().sum(dim=0).add(1e-12).sqrt()
+        weight = torch.where(self.fixed[0, 0].abs() < NEAR, 1.0, 0.1)
+        return ((length - 1).square() * weight).sum() / weight.sum()
+
+    def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        total = self.distance.new_zeros(())
+        for axis in (2, 3, 4):
+            f = self.distance.movedim(axis, 0)
+            total = total + (f[2:] - 2 * f[1:-1] + f[:-2]).square().mean()
+        return total / self.spacing**4
+
+
+def _interpolate(grid: Tensor, points: Tensor) -> Tensor:
+    """Trilinear values (n, c) of a grid (1, c, d, h, w) over [-1, 1]³."""
+    values = F.grid_sample(grid, points.view(1, -1, 1, 1, 3), padding_mode="border", align_corners=True)
+    return values[0, :, :, 0, 0].T
+
+
+def _central_differences(f: Tensor, spacing: float) -> list[Tensor]:
+    """∂f/∂x, ∂f/∂y, ∂f/∂z on the nodes; one-sided, at half the weight, on the border."""
+    p = F.pad(f, (1, 1, 1, 1, 1, 1), mode="replicate")
+    inner = slice(1, -1)
+    x = p[..., inner, inner, 2:] - p[..., inner, inner, :-2]
+    y = p[..., inner, 2:, inner] - p[..., inner, :-2, inner]
+    z = p[..., 2:, inner, inner] - p[..., :-2, inner, inner]
+    return [d / (2 * spacing) for d in (x, y, z)]

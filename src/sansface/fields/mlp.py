@@ -1,0 +1,136 @@
+"""VolSDF's own field: an MLP for distance and features (Yariv et al. 2021, sec. B.2)."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sansface.fields.encoding import octaves
+from sansface.fields.field import Field
+from sansface.fields.radiance import RadianceNetwork
+
+POINTS = 1024
+"""Points for the eikonal and smoothness terms."""
+
+STEP = 0.01
+"""Between neighbours whose gradients the smoothness term compares, in units of the frame."""
+
+
+class MlpField(Field):
+    """SDF network with softplus (β = 100), one skip connection and geometric initialisation.
+
+    Args:
+        width, depth: of the hidden layers of the distance; the radiance has 4 layers of this width.
+        skip: the layer that gets the encoded point once more.
+        features: channels handed to the radiance.
+        frequencies: octaves for the point.
+        view_frequencies: octaves for the direction.
+        radius: of the sphere that it starts as (Atzmon & Lipman 2020).
+        generator: for the initial values.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        skip: int,
+        features: int,
+        frequencies: int,
+        view_frequencies: int,
+        radius: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.frequencies, self.skip = frequencies, skip
+        inputs = 3 * (1 + 2 * frequencies)
+        sizes = [inputs] + [width] * depth + [1 + features]
+        layers = []
+        for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            # The layer before the skip is narrower, so that the encoded point fits beside its output.
+            layer = nn.Linear(a, b - inputs if i + 1 == skip else b)
+            _geometric(layer, i, last=i == depth, skip=i == skip, inputs=inputs, radius=radius, rng=generator)
+            layers.append(nn.utils.parametrizations.weight_norm(layer))
+        self.layers = nn.ModuleList(layers)
+        self.radiance = RadianceNetwork(features, width, 4, view_frequencies)
+
+    def values(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+        """(distance, features) side by side."""
+        encoded = octaves(points, self.frequencies)
+        x = encoded
+        for i, layer in enumerate(self.layers):
+            if i == self.skip:
+                x = torch.cat([x, encoded], dim=1) / math.sqrt(2)
+            x = layer(x)
+            if i + 1 < len(self.layers):
+                x = F.softplus(x, beta=100)
+        return x
+
+    def now(self) -> "MlpSurface":
+        return MlpSurface(self)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        return {
+            "distance": list(self.layers.parameters()),
+            "features": [],
+            "radiance": list(self.radiance.parameters()),
+        }
+
+
+class MlpSurface:
+    """One step of an `MlpField`; the gradient is exact, by differentiation."""
+
+    def __init__(self, field: MlpField) -> None:
+        self.field = field
+
+    @torch.no_grad()
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        return torch.cat([self.field.values(part)[:, 0] for part in points.split(65536)])
+
+    def query(
+        self, points: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n c"]]:
+        keep = torch.is_grad_enabled()
+        with torch.enable_grad():
+            points = points.detach().requires_grad_()
+            values = self.field.values(points)
+            (gradient,) = torch.autograd.grad(values[:, 0].sum(), points, create_graph=keep)
+        if not keep:
+            values = values.detach()
+        return values[:, 0], gradient, values[:, 1:]
+
+    def shape(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        distance, gradient, _ = self.query(points)
+        return distance, gradient
+
+    def eikonal(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        _, gradient = self.shape(self._points(generator))
+        return (gradient.square().sum(dim=1).add(1e-12).sqrt() - 1).square().mean()
+
+    def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        points = self._points(generator)
+        change = self.shape(points + STEP)[1] - self.shape(points - STEP)[1]
+        return (change / (2 * STEP)).square().sum(dim=1).mean()
+
+    def _points(self, generator: torch.Generator) -> Tensor:
+        device = next(self.field.parameters()).device
+        return 2 * torch.rand((POINTS, 3), generator=generator, device=device) - 1
+
+
+@torch.no_grad()
+def _geometric(
+    layer: nn.Linear, index: int, *, last: bool, skip: bool, inputs: int, radius: float, rng: torch.Generator
+) -> None:
+    """Initial weights by which the network is close to ‖x‖ − radius; the encoding's sines start at zero."""
+    if last:
+        mean = math.sqrt(math.pi) / math.sqrt(layer.in_features)
+        nn.init.normal_(layer.weight, mean, 1e-4, generator=rng)
+        nn.init.constant_(layer.bias, -radius)
+        return
+    nn.init.normal_(layer.weight, 0, math.sqrt(2) / math.sqrt(layer.out_features), generator=rng)
+    nn.init.zeros_(layer.bias)
+    if index == 0:
+        layer.weight[:, 3:] = 0
+    elif skip:
+        layer.weight[:, -(inputs - 3) :] = 0

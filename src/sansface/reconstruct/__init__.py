@@ -1,0 +1,1 @@
+"""The server's part: supervision from a bundle, losses, schedules, the two stages, checkpoints, results."""

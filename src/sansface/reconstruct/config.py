@@ -1,0 +1,176 @@
+"""Settings of a reconstruction: frozen, named presets, unknown keys refused, every schedule as data."""
+
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from sansface.errors import SansfaceError
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A value that falls from `start` to `end` by equal factors over the first `share` of a stage."""
+
+    start: float
+    end: float
+    share: float = 1.0
+
+    def at(self, progress: float) -> float:
+        """Value at a progress of 0 to 1."""
+        return self.start * (self.end / self.start) ** min(1.0, progress / self.share)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage's schedule. Weights are the λ of eq. 9."""
+
+    steps: int
+    beta: Ramp  # scale of VolSDF's density, in units of the sphere's radius
+    colour: float = 0.0  # λ₁ of L_rgb
+    gradient: float = 0.0  # λ₄ of L_grad
+    eikonal: float = 0.1  # λ₂ of L_eik
+    lipschitz: float = 0.0  # λ₃ of L_lip; more than 0 bounds the radiance's layers from this stage on
+    coverage: float = 0.0  # of the silhouette: ours
+    smoothness: Ramp | None = None  # of the second differences: ours
+    targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
+    silhouettes: str = "all"  # views whose coverage is compared
+    views: int = 2  # pictures a step
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything but the seed, the device and the data."""
+
+    preset: str  # the preset that this began as
+    field: str  # a name in fields.registry.FIELDS
+    field_settings: dict[str, Any]
+    stage1: Stage
+    stage2: Stage
+    patch: int = 64  # side of the pictures' window that a step renders, pixels
+    background: bool = False  # do colour targets include the black background?
+    coarse_looks: int = 32  # places along a ray where the surface is looked for
+    samples: int = 8  # samples a ray in the slab around the surface
+    silhouette_rays: int = 3000  # a step, over ten views
+    distance_rate: float = 1e-2  # Adam's rates at a stage's start
+    feature_rate: float = 2e-2
+    radiance_rate: float = 2e-3
+    rate_decay: float = 0.1  # of the rates from a stage's start to its end
+    mesh_resolution: int = 256  # cells along the cube's edge
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def _fast() -> Config:
+    return Config(
+        preset="fast",
+        field="grid",
+        field_settings={
+            "levels": (6, 12, 24, 48, 96),
+            "feature_nodes": 64,
+            "feature_channels": 8,
+            "width": 32,
+            "depth": 2,
+            "radius": 0.6,
+        },
+        stage1=Stage(
+            steps=80,
+            beta=Ramp(0.05, 0.01),
+            colour=1.0,
+            coverage=1.0,
+            smoothness=Ramp(7e-3, 7e-3),
+            targets="neutral",
+            silhouettes="neutral",
+        ),
+        stage2=Stage(
+            steps=250,
+            beta=Ramp(0.01, 0.002, share=0.7),
+            gradient=4.0,
+            lipschitz=1e-6,
+            coverage=1.0,
+            smoothness=Ramp(7e-3, 1.8e-3),
+            targets="sensitive",
+        ),
+    )
+
+
+def _paper() -> Config:
+    """VolSDF's network and rates; 1000 and 500 epochs of ten and twenty views, one ray batch a view."""
+    return Config(
+        preset="paper",
+        field="mlp",
+        field_settings={
+            "width": 256,
+            "depth": 8,
+            "skip": 4,
+            "features": 256,
+            "frequencies": 6,
+            "view_frequencies": 4,
+            "radius": 0.6,
+        },
+        stage1=Stage(steps=10_000, beta=Ramp(0.1, 0.01), colour=1.0, targets="neutral", views=1),
+        stage2=Stage(
+            steps=10_000,
+            beta=Ramp(0.01, 0.002),
+            gradient=1.0,
+            lipschitz=3e-10,
+            targets="sensitive",
+            views=1,
+        ),
+        patch=32,
+        background=True,
+        samples=32,
+        coarse_looks=64,
+        distance_rate=5e-4,
+        feature_rate=5e-4,
+        radiance_rate=5e-4,
+        mesh_resolution=512,
+    )
+
+
+PRESETS = {"fast": _fast, "paper": _paper}
+
+
+def preset(name: str) -> Config:
+    """A preset by name.
+
+    Raises:
+        SansfaceError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise SansfaceError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]()
+
+
+def changed(config: Any, changes: dict[str, Any]) -> Any:
+    """A copy of a settings object with some values changed; nested objects take nested dicts.
+
+    Raises:
+        SansfaceError: a key that the settings do not have.
+    """
+    known = {f.name for f in fields(config)}
+    for key in changes:
+        if key not in known:
+            raise SansfaceError(
+                f"the settings have no {key!r}; they have {', '.join(sorted(known))}: correct the name."
+            )
+    values = {
+        key: changed(getattr(config, key), value)
+        if is_dataclass(getattr(config, key)) and isinstance(value, dict)
+        else value
+        for key, value in changes.items()
+    }
+    return replace(config, **values)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """A config as `Config.as_dict` wrote it, after its way through JSON.
+
+    Raises:
+        SansfaceError: an unknown key or preset.
+    """
+    values = dict(values)
+    if isinstance(values.get("field_settings"), dict):
+        settings = values["field_settings"].items()
+        values["field_settings"] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings}
+    return changed(preset(str(values.get("preset"))), values)

@@ -1,0 +1,76 @@
+"""Pictures of a run: what was received, previews, the mesh. Geometry and protected images only."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sansface.evaluate.pictures import render_mesh
+from sansface.evaluate.png import png_bytes
+from sansface.evaluate.raycast import Caster
+from sansface.evaluate.viewpoints import viewpoints
+from sansface.fields.field import Field
+from sansface.files import written_beside
+from sansface.reconstruct.supervision import Kind, Supervision
+from sansface.render.sampling import look
+from sansface.surface.mesh import Mesh
+
+KINDS = ("protected", "preview_", "mesh_", "truth_", "error_")
+PREVIEW_SIZE = 200
+MESH_SIZE = 400
+MESH_VIEWS = ("front", "three_quarter", "side")
+COLUMNS = 10
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    """Write a (h, w, 3) uint8 picture as PNG, beside and renamed."""
+    with written_beside(path) as part:
+        part.write_bytes(png_bytes(picture))
+
+
+def contact_sheet(supervision: Supervision) -> np.ndarray:
+    """All targets side by side, moduli brightened to fill the range: (h, w, 3) uint8."""
+    moduli = [view.target.max() for view in supervision.views if view.kind is Kind.MODULUS]
+    brightest = max(moduli, default=1.0) or 1.0
+    tiles = []
+    for view in supervision.views:
+        colour = view.target if view.kind is Kind.COLOUR else view.target[..., None] / brightest
+        tiles.append(np.broadcast_to(np.rint(255 * np.clip(colour, 0, 1)), (*view.target.shape[:2], 3)))
+    h, w = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
+    rows = -(-len(tiles) // COLUMNS)
+    sheet = np.full((rows * (h + 2), COLUMNS * (w + 2), 3), 255, dtype=np.uint8)
+    for i, tile in enumerate(tiles):
+        y, x = (i // COLUMNS) * (h + 2), (i % COLUMNS) * (w + 2)
+        sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile.astype(np.uint8)
+    return sheet
+
+
+@torch.no_grad()
+def preview(field: Field, supervision: Supervision) -> np.ndarray:
+    """Normals of the surface, three quarters from the front: (h, w, 3) uint8."""
+    camera = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, PREVIEW_SIZE)["three_quarter"]
+    device = next(field.parameters()).device
+    rows, columns = np.mgrid[:PREVIEW_SIZE, :PREVIEW_SIZE] + 0.5
+    rays = camera.rays(np.column_stack([columns.ravel(), rows.ravel()]))
+    origins, directions = (torch.from_numpy(a.astype(np.float32)).to(device) for a in rays)
+    surface = field.now()
+    generator = torch.Generator(device).manual_seed(0)
+    sight = look(surface.sdf, origins, directions, 64, generator)
+    _, gradient = surface.shape(origins + directions * sight.t[:, None])
+    normal = gradient / gradient.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
+    colour = torch.where(sight.hit[:, None], 0.5 + 0.5 * normal, torch.ones_like(normal))
+    return (255 * colour).round().to(torch.uint8).view(PREVIEW_SIZE, PREVIEW_SIZE, 3).cpu().numpy()
+
+
+def write_mesh_pictures(folder: Path, mesh: Mesh, supervision: Supervision) -> None:
+    """mesh_front.png, mesh_three_quarter.png and mesh_side.png; the mesh is in the user's frame."""
+    center, radius = supervision.center, supervision.radius
+    normalised = Mesh((mesh.vertices - center) / radius, mesh.faces)
+    cameras = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, MESH_SIZE)
+    caster = Caster(normalised)
+    for name in MESH_VIEWS:
+        write(folder / f"mesh_{name}.png", render_mesh(caster, cameras[name]))
+
+
+def _face_cameras(supervision: Supervision):
+    return [view.camera for view in supervision.views if not view.neutral]

@@ -1,0 +1,164 @@
+"""Views as tensors: the rays of their pixels, and which of them a step looks at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from sansface.protect.operators import Operator
+from sansface.reconstruct.supervision import Kind, View
+
+
+@dataclass(frozen=True, eq=False)
+class ViewRays:
+    """One view on the device."""
+
+    kind: Kind
+    neutral: bool
+    origin: Float[Tensor, " 3"]
+    directions: Float[Tensor, "h w 3"]  # unit, through pixel centres
+    footprint: Float[Tensor, "h w"]  # side of a pixel seen from distance 1 along its ray
+    axes: Float[Tensor, "2 3"]  # the picture's x and y in the frame
+    colour: Float[Tensor, "h w 3"] | None  # target colours
+    colour_known: Bool[Tensor, "h w"]
+    modulus: Float[Tensor, "h w"]  # target moduli
+    modulus_known: Bool[Tensor, "h w"]
+    coverage: Float[Tensor, "h w"]
+    outline: Int[Tensor, " m"]  # flat pixel numbers near the outline
+    elsewhere: Int[Tensor, " k"]  # and of all others with known coverage
+
+
+def view_rays(view: View, operator: Operator, background: bool, device: torch.device) -> ViewRays:
+    """A view as tensors.
+
+    Args:
+        operator: gives a colour view its moduli, for a stage that compares both.
+        background: colour targets include the black around the subject.
+    """
+    camera = view.camera
+    h, w = camera.height, camera.width
+    rows, columns = np.mgrid[:h, :w]
+    pixels = np.column_stack([columns.ravel() + 0.5, rows.ravel() + 0.5])
+    origins, directions = camera.rays(pixels)
+    cosine = directions @ camera.cam_from_world[2, :3]
+    side = 1 / np.sqrt(camera.K[0, 0] * camera.K[1, 1])
+    colour = view.kind is Kind.COLOUR
+    shared = np.ones_like(view.shared) if colour and background else view.shared
+    known = ~np.isnan(view.coverage)
+
+    def tensor(array: np.ndarray) -> Tensor:
+        kept = array.dtype == bool or array.dtype.kind == "i"
+        return torch.from_numpy(np.ascontiguousarray(array if kept else array.astype(np.float32))).to(device)
+
+    return ViewRays(
+        kind=view.kind,
+        neutral=view.neutral,
+        origin=tensor(origins[0]),
+        directions=tensor(directions.reshape(h, w, 3)),
+        footprint=tensor((side * cosine).reshape(h, w)),
+        axes=tensor(camera.cam_from_world[:2, :3]),
+        colour=tensor(view.target) if colour else None,
+        colour_known=tensor(shared if colour else np.zeros_like(shared)),
+        modulus=tensor(operator(view.target) if colour else view.target),
+        modulus_known=~_grown(~tensor(shared)) if colour else tensor(shared),
+        coverage=tensor(view.coverage),
+        outline=tensor(np.flatnonzero(view.outline & known)),
+        elsewhere=tensor(np.flatnonzero(~view.outline & known)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The part of a view that a step renders."""
+
+    view: ViewRays
+    rows: Int[Tensor, " n"]  # of the pixels to render
+    columns: Int[Tensor, " n"]
+    corner: tuple[int, int]  # row and column of the window's first pixel
+    size: tuple[int, int]
+
+    def rays(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+        """Origins and directions of the pixels to render."""
+        directions = self.view.directions[self.rows, self.columns]
+        return self.view.origin.expand_as(directions), directions
+
+    def crop(self, picture: Tensor) -> Tensor:
+        """The window's part of a picture of the view's size."""
+        (y, x), (h, w) = self.corner, self.size
+        return picture[y : y + h, x : x + w]
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Rendered values (n, ...) put in their places in the window, zero elsewhere."""
+        place = (self.rows - self.corner[0], self.columns - self.corner[1])
+        return values.new_zeros((*self.size, *values.shape[1:])).index_put(place, values)
+
+    def wholly(self, rendered: Bool[Tensor, " n"]) -> Bool[Tensor, "h w"]:
+        """Pixels of the window whose 3 × 3 neighbours, as far as they lie in the view, are all rendered."""
+        missing = ~self.spread(rendered)
+        (y, x), (h, w) = self.corner, self.size
+        height, width = self.view.coverage.shape
+        sides = (x > 0, x + w < width, y > 0, y + h < height)  # cut there, not the view's own border
+        padded = F.pad(missing.float()[None, None], tuple(int(side) for side in sides), value=1.0)
+        grown = F.max_pool2d(padded, 3, stride=1, padding=1)[0, 0] > 0
+        return ~grown[sides[2] : sides[2] + h, sides[0] : sides[0] + w]
+
+
+def window(view: ViewRays, gradient: bool, patch: int, generator: torch.Generator) -> Window:
+    """A window of at most patch × patch around a random pixel with a target.
+
+    Args:
+        gradient: the moduli are compared, so their neighbours are rendered too.
+        patch: pixels; a view that is not larger is taken whole.
+    """
+    wanted = _grown(view.modulus_known) if gradient else view.colour_known
+    height, width = wanted.shape
+    h, w = min(patch, height), min(patch, width)
+    y = x = 0
+    if (h, w) != (height, width):
+        places = wanted.nonzero()
+        chosen = torch.randint(len(places), (1,), generator=generator, device=wanted.device)
+        row, column = places[chosen][0].tolist()
+        y, x = min(max(row - h // 2, 0), height - h), min(max(column - w // 2, 0), width - w)
+    rows, columns = wanted[y : y + h, x : x + w].nonzero(as_tuple=True)
+    return Window(view, rows + y, columns + x, (y, x), (h, w))
+
+
+@dataclass(frozen=True, eq=False)
+class SilhouetteRays:
+    """Rays whose coverage is compared, from several views."""
+
+    origins: Float[Tensor, "n 3"]
+    directions: Float[Tensor, "n 3"]
+    footprint: Float[Tensor, " n"]
+    axes: Float[Tensor, "n 2 3"]
+    coverage: Float[Tensor, " n"]
+
+
+def silhouette_rays(views: list[ViewRays], rays: int, generator: torch.Generator) -> SilhouetteRays:
+    """Random pixels, the same number of each view, four fifths of them near the outline."""
+    each = rays // len(views)
+    chosen = []
+    for view in views:
+        near = len(view.outline) and (each * 4 // 5 if len(view.elsewhere) else each)
+        parts = [
+            pool[torch.randint(len(pool), (count,), generator=generator, device=pool.device)]
+            for pool, count in ((view.outline, near), (view.elsewhere, each - near))
+            if count and len(pool)
+        ]
+        chosen.append(torch.cat(parts) if parts else view.outline)
+    pairs = list(zip(views, chosen, strict=True))
+    return SilhouetteRays(
+        origins=torch.cat([v.origin.expand(len(i), 3) for v, i in pairs]),
+        directions=torch.cat([v.directions.view(-1, 3)[i] for v, i in pairs]),
+        footprint=torch.cat([v.footprint.view(-1)[i] for v, i in pairs]),
+        axes=torch.cat([v.axes.expand(len(i), 2, 3) for v, i in pairs]),
+        coverage=torch.cat([v.coverage.view(-1)[i] for v, i in pairs]),
+    )
+
+
+def _grown(mask: Tensor) -> Tensor:
+    """(h, w) bool: pixels with a true pixel in their 3 × 3 neighbourhood."""
+    return F.max_pool2d(mask.float()[None, None], 3, stride=1, padding=1)[0, 0] > 0

@@ -1,0 +1,348 @@
+"""One reconstruction from supervision to a folder of results that explains itself."""
+
+import hashlib
+import json
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sansface import __version__
+from sansface.errors import SansfaceError
+from sansface.fields.field import Field
+from sansface.files import fresh_folder, write_json, written_beside
+from sansface.reconstruct import checkpoint, pictures
+from sansface.reconstruct.config import Config
+from sansface.reconstruct.stages import Moment, train
+from sansface.reconstruct.supervision import Supervision
+from sansface.report import write_report
+from sansface.surface.clean import decimate as decimated
+from sansface.surface.clean import largest_component
+from sansface.surface.extract import extract
+from sansface.surface.mesh import FORMATS, Mesh, transform, write_mesh
+
+CHECKPOINT_SECONDS = 10.0
+PREVIEW_SECONDS = 20.0
+METRIC_STEPS = 10
+FINISH_SECONDS = 10.0
+"""What surface, pictures and report take, for the first estimate of the time left."""
+
+
+class Interrupted(SansfaceError):
+    """Ctrl-C: what was learnt so far has been written, and the run can be resumed."""
+
+
+class _Stop(Exception):
+    """Ends the training after a whole step."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    stage: int  # 1 or 2; 3 while surface, pictures and report are made
+    step: int  # done of this stage
+    steps: int
+    done: float  # share of all steps of all stages, 0 to 1
+    seconds: float  # since the run began, resumed parts included
+    seconds_left: float
+    losses: dict[str, float]
+    note: str
+
+
+def reconstruct(
+    supervision: Supervision,
+    out: Path,
+    config: Config,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    keep_radiance: bool = False,
+    mesh_format: str = "ply",
+    decimate: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Reconstruct a head.
+
+    Args:
+        out: folder for mesh, config.json, metrics.jsonl, pictures and report.html.
+        seed: with the same config, thread count and device (a CPU) it gives the same mesh, bit for bit.
+        device: `auto` (a CUDA device if there is one), `cpu`, `cuda`, `cuda:1` ...
+        resume: go on from the checkpoint in `out`, of the same data, config and seed.
+        overwrite: replace the results in `out`.
+        keep_radiance: keep the checkpoint, and with it the radiance, whose renderings can be recognised.
+        mesh_format: ply, obj, glb or stl; mesh.ply is always written.
+        decimate: at most so many faces.
+
+    Returns:
+        the path of the mesh, in the capture's frame and unit.
+
+    Raises:
+        Interrupted: Ctrl-C; the folder holds the mesh of the moment and a checkpoint.
+        SansfaceError: one sentence.
+    """
+    if mesh_format not in FORMATS:
+        raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
+    place = _device(device)
+    identity = _identity(supervision, config, seed)
+    kept = _resumable(out, identity) if resume else None
+    if kept is None:
+        fresh_folder(out, overwrite)
+        _clear(out)
+    (out / "pictures").mkdir(exist_ok=True)
+    log = _Log(out, supervision, config, identity, kept, on_progress)
+    log.describe(place, status="running")
+    if not supervision.unprotected:
+        pictures.write(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
+
+    def restore(field: Field, optimiser: torch.optim.Adam, stage: int) -> int:
+        if kept is None or stage > kept.run["stage"]:
+            return 0
+        if stage < kept.run["stage"]:
+            return getattr(config, f"stage{stage}").steps
+        kept.restore(field, optimiser)
+        return kept.run["step"]
+
+    with _interruptible(log):
+        try:
+            field = train(supervision, config, seed, place, log.watch, restore)
+        except _Stop:
+            field = log.last.field if log.last else None
+    if field is None:
+        raise Interrupted(f"interrupted before the first step; nothing was learnt, {out} can be overwritten.")
+    if log.stopped and log.last is not None:
+        log.checkpoint(log.last)
+
+    log.finishing("surface")
+    mesh = head_mesh(field, supervision, config.mesh_resolution)
+    if decimate is not None:
+        mesh = decimated(mesh, decimate)
+    path = out / f"mesh.{mesh_format}"
+    write_mesh(mesh, out / "mesh.ply")
+    if mesh_format != "ply":
+        write_mesh(mesh, path)
+    log.finishing("pictures and report")
+    pictures.write_mesh_pictures(out / "pictures", mesh, supervision)
+    if not (keep_radiance or log.stopped):
+        (out / checkpoint.NAME).unlink(missing_ok=True)
+    log.describe(place, status="interrupted" if log.stopped else "done")
+    write_report(out)
+    if log.stopped:
+        raise Interrupted(f"interrupted; {path} holds the head so far, and --resume goes on from there.")
+    return path
+
+
+def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
+    """The zero set of a field as one component, in the user's frame and unit.
+
+    Raises:
+        SansfaceError: there is none.
+    """
+    device = next(field.parameters()).device
+    with torch.no_grad():
+        surface = field.now()
+
+        def sdf(points: np.ndarray) -> np.ndarray:
+            return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
+
+        mesh = extract(sdf, resolution)
+    return transform(largest_component(mesh), supervision.center, supervision.radius)
+
+
+class _Log:
+    """Everything that a run writes while it trains."""
+
+    def __init__(
+        self,
+        out: Path,
+        supervision: Supervision,
+        config: Config,
+        identity: dict[str, Any],
+        kept: checkpoint.Checkpoint | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.out, self.supervision, self.config, self.identity = out, supervision, config, identity
+        self.on_progress = on_progress
+        self.stopped = False
+        self.last: Moment | None = None
+        self.before = float(kept.run["seconds"]) if kept else 0.0
+        self.began = self.checkpointed = self.previewed = time.monotonic()
+        self.rate: dict[int, float] = {}
+        self.moment_began = self.began
+        self.rows = _rows_until(out / "metrics.jsonl", kept.run) if kept else []
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.began
+
+    def watch(self, moment: Moment) -> None:
+        """After each step: metrics, now and then a checkpoint and a preview, progress."""
+        self.last = moment
+        now = time.monotonic()
+        spent, self.moment_began = now - self.moment_began, now
+        self.rate[moment.stage] = 0.9 * self.rate.get(moment.stage, spent) + 0.1 * spent
+        if moment.step % METRIC_STEPS == 0 or moment.step == moment.steps:
+            row = {"step": moment.step, "stage": moment.stage, "seconds": round(self.seconds(), 3)}
+            self.rows.append(row | moment.losses)
+        if now - self.checkpointed > CHECKPOINT_SECONDS or moment.step == moment.steps:
+            self.checkpoint(moment)
+        if now - self.previewed > PREVIEW_SECONDS:
+            self.preview(moment)
+        if self.on_progress:
+            self.on_progress(self._progress(moment))
+        if self.stopped:
+            raise _Stop
+
+    def checkpoint(self, moment: Moment) -> None:
+        """Metrics first: a checkpoint never knows of a step that they do not."""
+        with written_beside(self.out / "metrics.jsonl") as part:
+            part.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
+        run = self.identity | {"stage": moment.stage, "step": moment.step, "seconds": self.seconds()}
+        checkpoint.save(self.out / checkpoint.NAME, moment.field, moment.optimiser, run)
+        self.checkpointed = time.monotonic()
+
+    def preview(self, moment: Moment) -> None:
+        """Normals of the surface so far: geometry, never the radiance."""
+        picture = pictures.preview(moment.field, self.supervision)
+        name = f"preview_{moment.stage}_{moment.step:06d}.png"
+        pictures.write(self.out / "pictures" / name, picture)
+        self.previewed = time.monotonic()
+
+    def finishing(self, what: str) -> None:
+        if self.on_progress:
+            self.on_progress(Progress(3, 0, 0, 1.0, self.seconds(), FINISH_SECONDS / 2, {}, what))
+
+    def _progress(self, moment: Moment) -> Progress:
+        stages = {1: self.config.stage1.steps, 2: self.config.stage2.steps}
+        rate = self.rate[moment.stage]
+        left = rate * (moment.steps - moment.step)
+        done = moment.step + (stages[1] if moment.stage == 2 else 0)
+        if moment.stage == 1:
+            left += rate * stages[2]
+        note = "neutral colour" if moment.stage == 1 else "protected gradients"
+        return Progress(
+            moment.stage,
+            moment.step,
+            moment.steps,
+            done / max(1, sum(stages.values())),
+            self.seconds(),
+            left + FINISH_SECONDS,
+            moment.losses,
+            "UNPROTECTED colour" if self.supervision.unprotected else note,
+        )
+
+    def describe(self, device: torch.device, status: str) -> None:
+        """config.json: all that is needed to tell, or to repeat, what was done."""
+        views = self.supervision.views
+        write_json(
+            self.out / "config.json",
+            {
+                "status": status,
+                "unprotected": self.supervision.unprotected,
+                "seed": self.identity["seed"],
+                "device": str(device),
+                "threads": torch.get_num_threads(),
+                "received": {
+                    "sensitive": sum(not v.neutral for v in views),
+                    "neutral": sum(v.neutral for v in views),
+                    "resolution": max(max(v.target.shape[:2]) for v in views),
+                    "operator": self.supervision.operator.name,
+                    "sha256": self.identity["data"],
+                },
+                "frame": {
+                    "center": [float(c) for c in self.supervision.center],
+                    "radius": float(self.supervision.radius),
+                    "unit": self.supervision.unit,
+                },
+                "seconds": {"total": round(self.seconds(), 2)},
+                "versions": {
+                    "sansface": __version__,
+                    "python": platform.python_version(),
+                    **{name: version(name) for name in ("torch", "numpy", "scikit-image", "trimesh")},
+                },
+                "config": self.config.as_dict(),
+            },
+        )
+
+
+@contextmanager
+def _interruptible(log: _Log) -> Iterator[None]:
+    """The first Ctrl-C ends the training after a whole step; the second one works as ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        log.stopped = True
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SansfaceError(
+            f"the device {name!r} is not to be had here; use --device auto or cpu."
+        ) from error
+    return device
+
+
+def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, Any]:
+    """What a run is known by: a checkpoint continues the same data, settings and seed only."""
+    data = hashlib.sha256()
+    for view in supervision.views:
+        for array in (view.target, view.shared, view.coverage, view.camera.K, view.camera.cam_from_world):
+            data.update(np.ascontiguousarray(array).tobytes())
+    settings = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode())
+    return {"data": data.hexdigest(), "config": settings.hexdigest(), "seed": seed}
+
+
+def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | None:
+    if not out.is_dir():
+        raise SansfaceError(f"there is no folder {out} to resume; start without --resume.")
+    if not (out / checkpoint.NAME).exists() and not (out / "mesh.ply").exists():
+        return None  # killed before the first checkpoint: begin at the beginning
+    kept = checkpoint.load(out / checkpoint.NAME)
+    for key, what in (("data", "another bundle"), ("config", "other settings"), ("seed", "another seed")):
+        if kept.run.get(key) != identity[key]:
+            raise SansfaceError(
+                f"the run in {out} began with {what}; give the same, or start with --overwrite."
+            )
+    return kept
+
+
+_OURS = ("mesh.*", "config.json", "metrics.jsonl", "score.json", "report.html", "*.part", checkpoint.NAME)
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier run's results, and nothing that is not ours."""
+    for pattern in (*_OURS, *(f"pictures/{kind}*.png" for kind in pictures.KINDS)):
+        for path in out.glob(pattern):
+            path.unlink()
+
+
+def _rows_until(path: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of the steps that the checkpoint knows."""
+    if not path.exists():
+        return []
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if (row["stage"], row["step"]) <= (run["stage"], run["step"])]

@@ -1,0 +1,228 @@
+"""The method: two stages of VolSDF, first on neutral colour, then on protected gradients."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sansface.errors import SansfaceError
+from sansface.fields.field import Field, Surface
+from sansface.fields.lipschitz import bind_all, lipschitz_product
+from sansface.fields.registry import make_field
+from sansface.protect.operators import Operator
+from sansface.reconstruct.config import Config, Stage
+from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
+from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
+from sansface.reconstruct.supervision import Supervision
+from sansface.render.sampling import look
+from sansface.render.volume import render
+
+SILHOUETTE_VIEWS = 10
+"""Views whose silhouettes are compared in one step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The state after a step."""
+
+    stage: int  # 1 or 2
+    step: int  # steps done of this stage
+    steps: int  # of this stage
+    losses: dict[str, float]  # each without its weight, and `beta`
+    field: Field
+    optimiser: torch.optim.Adam
+
+
+def train(
+    supervision: Supervision,
+    config: Config,
+    seed: int,
+    device: torch.device,
+    watch: Callable[[Moment], None],
+    resume: Callable[[Field, torch.optim.Adam, int], int] | None = None,
+) -> Field:
+    """Both stages (sec. 3.1-3.2).
+
+    Stage 1: L = λ₁ L_rgb + λ₂ L_eik on the neutral views, eq. 10.
+    Stage 2: L = λ₂ L_eik + λ₃ L_lip + λ₄ L_grad on the protected views, eq. 11.
+    To both our own terms are added, the silhouettes of shared masks and a smoothness; their weights are
+    zero in the preset `paper`.
+
+    Args:
+        seed: decides everything random, together with the stage and the step alone, so that a resumed run
+            goes on exactly.
+        watch: called after every step; what it raises ends the training.
+        resume: puts a checkpoint's values into the field and its stage's optimiser, and says how many steps
+            of the given stage are done.
+
+    Raises:
+        SansfaceError: the loss is not finite, the surface vanished, or no view suits a stage.
+    """
+    generator = torch.Generator(device)
+    views = [view_rays(view, supervision.operator, config.background, device) for view in supervision.views]
+    field = make_field(config.field, config.field_settings, torch.Generator().manual_seed(seed)).to(device)
+
+    for number, stage in ((1, config.stage1), (2, config.stage2)):
+        if stage.steps == 0:
+            continue
+        targets, silhouettes = chosen(views, stage.targets), chosen(views, stage.silhouettes)
+        if stage.lipschitz > 0:
+            bind_all(field.radiance)
+        optimiser = make_optimiser(field, config)
+        done = resume(field, optimiser, number) if resume else 0
+        for step in range(done, stage.steps):
+            generator.manual_seed(mixed(seed, number, step))
+            progress = step / stage.steps
+            set_rates(optimiser, config, progress)
+            beta = stage.beta.at(progress)
+
+            surface = field.now()
+            losses = {"eikonal": surface.eikonal(generator)}
+            if stage.colour > 0 or stage.gradient > 0:
+                seen = drawn(targets, step, stage.views, seed)
+                losses |= picture_losses(
+                    surface, field, seen, stage, config, supervision.operator, beta, generator
+                )
+            if stage.coverage > 0:
+                seen = drawn(silhouettes, step, SILHOUETTE_VIEWS, seed)
+                losses["coverage"] = silhouette_loss(surface, seen, config, generator)
+            if stage.smoothness is not None:
+                losses["smoothness"] = surface.smoothness(generator)
+            if stage.lipschitz > 0:
+                losses["lipschitz"] = lipschitz_product(field.radiance)
+
+            weights = {
+                "colour": stage.colour,
+                "gradient": stage.gradient,
+                "eikonal": stage.eikonal,
+                "coverage": stage.coverage,
+                "smoothness": stage.smoothness.at(progress) if stage.smoothness else 0.0,
+                "lipschitz": stage.lipschitz,
+            }
+            total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+            if not math.isfinite(total.item()):
+                raise SansfaceError(
+                    f"the loss is no longer a finite number in stage {number}, step {step}; lower the learning "
+                    "rates, take another seed, or check the cameras."
+                )
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()
+            optimiser.step()
+            values = {name: loss.item() for name, loss in losses.items()}
+            watch(Moment(number, step + 1, stage.steps, values | {"beta": beta}, field, optimiser))
+    return field
+
+
+def picture_losses(
+    surface: Surface,
+    field: Field,
+    views: list[ViewRays],
+    stage: Stage,
+    config: Config,
+    operator: Operator,
+    beta: float,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Render a window of each view and compare: L_rgb where there is colour, L_grad where the stage asks."""
+    windows = [window(view, stage.gradient > 0, config.patch, generator) for view in views]
+    rays = [w.rays() for w in windows]
+    origins, directions = torch.cat([o for o, _ in rays]), torch.cat([d for _, d in rays])
+    sight = look(surface.sdf, origins, directions, config.coarse_looks, generator)
+    if not sight.hit.any():
+        raise SansfaceError(
+            "no ray meets a surface any more: the head has vanished; take another seed, check the cameras and "
+            "masks, or give a smaller bounding sphere."
+        )
+    colours = render(
+        surface, field.radiance, origins, directions, sight, beta, config.samples, generator
+    ).colour
+    # Where nothing is met there is no normal and no colour to learn: silhouettes decide about those rays.
+    met = torch.ones_like(sight.hit) if config.background else sight.hit
+    counts = [len(w.rows) for w in windows]
+    losses: dict[str, Tensor] = {}
+
+    def add(name: str, loss: Tensor) -> None:
+        losses[name] = losses.get(name, torch.zeros_like(loss)) + loss / len(windows)
+
+    for w, colour, hit in zip(windows, colours.split(counts), met.split(counts), strict=True):
+        if stage.colour > 0 and w.view.colour is not None:
+            place = (w.rows, w.columns)
+            known = w.view.colour_known[place] & hit
+            add("colour", colour_loss(colour, w.view.colour[place], known))
+        if stage.gradient > 0:
+            known = w.crop(w.view.modulus_known) & w.wholly(hit)
+            add("gradient", gradient_loss(w.spread(colour), w.crop(w.view.modulus), known, operator))
+    return losses
+
+
+def silhouette_loss(
+    surface: Surface, views: list[ViewRays], config: Config, generator: torch.Generator
+) -> Tensor:
+    """Compare the outline that the surface has in the views with their masks' coverage."""
+    rays = silhouette_rays(views, config.silhouette_rays, generator)
+    sight = look(surface.sdf, rays.origins, rays.directions, config.coarse_looks, generator)
+    points = rays.origins + rays.directions * sight.nearest[:, None]
+    distance, gradient = surface.shape(points)
+    with torch.no_grad():
+        slope = gradient.square().sum(dim=1).sqrt().clamp(min=0.1)
+        across = gradient - (gradient * rays.directions).sum(dim=1, keepdim=True) * rays.directions
+        normal = torch.einsum("nij,nj->ni", rays.axes, across)
+        normal = normal / normal.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
+        # A subject that goes on beyond the cube covers pixels that the field cannot.
+        counts = ~(sight.at_end & (rays.coverage > 0))
+    pixels = distance / (slope * rays.footprint * sight.nearest)
+    return (coverage_loss(pixels, normal, rays.coverage) * counts).mean()
+
+
+def chosen(views: list[ViewRays], which: str) -> list[ViewRays]:
+    """The views of a stage: `neutral`, `sensitive` or `all`."""
+    if which not in ("neutral", "sensitive", "all"):
+        raise SansfaceError(
+            f"a stage's views are 'neutral', 'sensitive' or 'all', not {which!r}; correct it."
+        )
+    result = [v for v in views if which == "all" or v.neutral == (which == "neutral")]
+    if not result:
+        raise SansfaceError(f"the bundle has no {which} frame, and a stage needs them; protect again.")
+    return result
+
+
+def drawn(views: list[ViewRays], step: int, count: int, seed: int) -> list[ViewRays]:
+    """`count` different views, all of them once before any comes again; a function of step and seed alone."""
+    if count >= len(views):
+        return views
+    return [views[i] for i in _order(len(views), step * count, count, seed)]
+
+
+def _order(n: int, first: int, count: int, seed: int) -> Iterator[int]:
+    for k in range(first, first + count):
+        epoch = torch.Generator().manual_seed(mixed(seed, n, k // n))
+        yield int(torch.randperm(n, generator=epoch)[k % n])
+
+
+def mixed(*numbers: int) -> int:
+    """A seed from several numbers, the same on every machine and Python."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=6).digest(), "big")
+
+
+def make_optimiser(field: Field, config: Config) -> torch.optim.Adam:
+    """Adam with a rate for the distance, the features and the radiance."""
+    rates = {
+        "distance": config.distance_rate,
+        "features": config.feature_rate,
+        "radiance": config.radiance_rate,
+    }
+    groups = [
+        {"params": parameters, "lr": rates[name], "start": rates[name]}
+        for name, parameters in field.parameter_groups().items()
+        if parameters
+    ]
+    return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+
+
+def set_rates(optimiser: torch.optim.Adam, config: Config, progress: float) -> None:
+    """Let all rates fall to `rate_decay` of their start over a stage."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["start"] * config.rate_decay**progress

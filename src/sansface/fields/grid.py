@@ -1,8 +1,9 @@
 """The default field: a signed distance stored on a pyramid of grids, fast on a CPU and on a GPU.
 
-The distance is a sphere plus the sum of grids of rising resolution, each interpolated to the next one's; coarse
-grids move the whole head in one step, fine ones add the detail. The sum is formed once a step. Its gradient is
-the central difference on the finest nodes, interpolated like the distance itself, so normals are continuous.
+The distance is a sphere plus the sum of grids of rising resolution, each interpolated to the next one's;
+coarse grids move the whole head in one step, fine ones add the detail. The sum is formed once a step. Its
+gradient is the central difference on the finest nodes, interpolated like the distance itself, so normals are
+continuous.
 Features for the radiance lie on a grid of their own.
 """
 

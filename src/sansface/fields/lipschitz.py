@@ -22,7 +22,7 @@ class LipschitzLinear(nn.Linear):
 
     @torch.no_grad()
     def bind(self) -> None:
-        """Set k from the largest row, so that the layer's output does not change, and bound it from now on."""
+        """Bound the layer from now on, with k from its largest row: the output does not change."""
         largest = self.weight.abs().sum(dim=1).max()
         self.k.copy_(torch.log(torch.expm1(largest.clamp(min=1e-6))))
         self.bound.fill_(True)

@@ -1,6 +1,7 @@
 """VolSDF's own field: an MLP for distance and features (Yariv et al. 2021, sec. B.2)."""
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -47,7 +48,7 @@ class MlpField(Field):
         inputs = 3 * (1 + 2 * frequencies)
         sizes = [inputs] + [width] * depth + [1 + features]
         layers = []
-        for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(sizes)):
             # The layer before the skip is narrower, so that the encoded point fits beside its output.
             layer = nn.Linear(a, b - inputs if i + 1 == skip else b)
             _geometric(layer, i, last=i == depth, skip=i == skip, inputs=inputs, radius=radius, rng=generator)

@@ -1,5 +1,7 @@
 """Radiance: what colour a point of the surface shows towards a direction, in sRGB values."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ class RadianceNetwork(nn.Module):
         self.frequencies = frequencies
         inputs = 3 + 3 + 3 * (1 + 2 * frequencies) + features
         sizes = [inputs] + [width] * depth + [3]
-        self.layers = nn.ModuleList(LipschitzLinear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(LipschitzLinear(a, b) for a, b in pairwise(sizes))
 
     def forward(
         self,
@@ -53,7 +55,7 @@ class AlbedoTimesShading(nn.Module):
         super().__init__()
         self.albedo = nn.Linear(features, 3)
         sizes = [6] + [width] * depth + [3]
-        self.layers = nn.ModuleList(LipschitzLinear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(LipschitzLinear(a, b) for a, b in pairwise(sizes))
 
     def forward(
         self,

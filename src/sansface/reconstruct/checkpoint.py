@@ -18,7 +18,7 @@ NAME = "checkpoint.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a run needs to go on exactly: `run` holds stage, step, seconds and whatever the run is known by."""
+    """What a run needs to go on exactly: `run` holds stage, step, seconds and what the run is known by."""
 
     run: dict[str, Any]
     tensors: dict[str, torch.Tensor]

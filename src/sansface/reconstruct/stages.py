@@ -105,8 +105,8 @@ def train(
             total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
             if not math.isfinite(total.item()):
                 raise SansfaceError(
-                    f"the loss is no longer a finite number in stage {number}, step {step}; lower the learning "
-                    "rates, take another seed, or check the cameras."
+                    f"the loss is no longer a finite number in stage {number}, step {step}; lower the "
+                    "learning rates, take another seed, or check the cameras."
                 )
             optimiser.zero_grad(set_to_none=True)
             total.backward()
@@ -133,8 +133,8 @@ def picture_losses(
     sight = look(surface.sdf, origins, directions, config.coarse_looks, generator)
     if not sight.hit.any():
         raise SansfaceError(
-            "no ray meets a surface any more: the head has vanished; take another seed, check the cameras and "
-            "masks, or give a smaller bounding sphere."
+            "no ray meets a surface any more: the head has vanished; take another seed, check the cameras "
+            "and masks, or give a smaller bounding sphere."
         )
     colours = render(
         surface, field.radiance, origins, directions, sight, beta, config.samples, generator

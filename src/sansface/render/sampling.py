@@ -106,7 +106,7 @@ def around(
 def everywhere(
     origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], samples: int
 ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """Midpoints of equal strata over the whole way through the cube: dense quadrature, the oracle of `around`."""
+    """Midpoints of equal strata all the way through the cube: dense quadrature, the oracle of `around`."""
     near, far = through_cube(origins, directions)
     share = (torch.arange(samples, device=origins.device) + 0.5) / samples
     length = far - near

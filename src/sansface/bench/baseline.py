@@ -1,0 +1,75 @@
+"""The all-RGB baseline: what the same method reaches when nothing is protected.
+
+Same field, sampler, silhouettes and smoothness; every frame's colour at the same resolution, not quantised. It reads
+the capture on the machine where it runs and hands arrays to the same `reconstruct`; no bundle is written.
+"""
+
+from dataclasses import replace
+
+from sansface.capture import Camera, Capture, Frame, Role
+from sansface.protect.operators import operator
+from sansface.protect.photograph import read_photograph
+from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.protect.reduce import WHOLE, reduce
+from sansface.reconstruct.config import Config, preset
+from sansface.reconstruct.supervision import Kind, Supervision, View
+
+
+def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervision:
+    """Colour of every frame, with the cameras and the frame that a bundle would have.
+
+    Raises:
+        SansfaceError: as `protect`.
+    """
+    bundle = protect(capture, settings)
+    views = [
+        _view(frame, protected.camera, settings.resolution)
+        for frame, protected in zip(capture.frames, bundle.frames, strict=True)
+    ]
+    return Supervision(
+        views=tuple(views),
+        operator=operator(settings.operator),
+        center=bundle.center,
+        radius=bundle.radius,
+        unit=bundle.unit,
+        unprotected=True,
+    )
+
+
+def baseline_config(with_gradient: bool = False) -> Config:
+    """The `fast` preset on colour: one schedule over all views, no Lipschitz bound.
+
+    The first stage's steps show every view at the scales of β and smoothness of our stage 1, the second's at
+    those of our stage 2; docs/results.md lists the trials by which weights and steps were chosen.
+
+    Args:
+        with_gradient: compare the moduli of the colours too.
+    """
+    fast = preset("fast")
+    gradient = 4.0 if with_gradient else 0.0
+    everything = {
+        "targets": "all",
+        "silhouettes": "all",
+        "colour": 4.0,
+        "gradient": gradient,
+        "lipschitz": 0.0,
+    }
+    return replace(
+        fast,
+        preset="fast",
+        stage1=replace(fast.stage1, **everything),
+        stage2=replace(fast.stage2, **everything),
+    )
+
+
+def _view(frame: Frame, camera: Camera, resolution: int) -> View:
+    colour, coverage = read_photograph(frame)
+    reduced = reduce(colour, coverage, frame.camera, resolution)
+    return View(
+        kind=Kind.COLOUR,
+        camera=camera,
+        target=reduced.colour,
+        shared=reduced.coverage >= WHOLE,
+        coverage=reduced.coverage,
+        neutral=frame.role is Role.NEUTRAL,
+    )

@@ -1,7 +1,8 @@
 """The all-RGB baseline: what the same method reaches when nothing is protected.
 
-Same field, sampler, silhouettes and smoothness; every frame's colour at the same resolution, not quantised. It reads
-the capture on the machine where it runs and hands arrays to the same `reconstruct`; no bundle is written.
+Same field, sampler, silhouettes and smoothness; every frame's colour at the same resolution, not quantised.
+It reads the capture on the machine where it runs and hands arrays to the same `reconstruct`; no bundle is
+written.
 """
 
 from dataclasses import replace

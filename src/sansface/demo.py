@@ -5,6 +5,7 @@ World frame: millimetres, y up, the head looks along +z; its place in the world 
 life.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,14 +38,21 @@ _WORKERS = 2
 
 
 def make_demo_capture(
-    folder: Path | str, seed: int = 0, views: int = 30, size: int = 512, *, overwrite: bool = False
+    folder: Path | str,
+    seed: int = 0,
+    views: int = 30,
+    size: int = 512,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Capture:
     """Write a capture of the head that belongs to this seed.
 
     Writes images/*.png (sRGB with a background), masks/*.png (coverage), transforms.json, meta.json (with
     head_min_y) and gt.ply, all in millimetres. A third of the views are neutral, from behind; the others
     sensitive. The same seed gives the same files.
-    folder: made if missing.  views: at least 3.  size: pixels a side.
+    folder: made if missing.  views: at least 3.  size: pixels a side.  progress: called with (photographs
+    taken, photographs in all).
     Raises SansfaceError where the folder is in use or cannot be written.
     """
     folder = Path(folder)
@@ -63,6 +71,8 @@ def make_demo_capture(
             _write_png(image_path, image[..., ::-1])
             _write_png(mask_path, mask)
             frames.append(Frame(camera, role, image_path, mask_path))
+            if progress is not None:
+                progress(len(frames), len(cameras))
     center, radius = OFFSET + SCALE * CENTER, SCALE * BOUND
     truth = largest_component(extract(lambda p: head.distance(CENTER + BOUND * p) / BOUND, TRUTH_RESOLUTION))
     write_mesh(transform(truth, center, radius), folder / "gt.ply")

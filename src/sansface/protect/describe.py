@@ -1,4 +1,4 @@
-"""What a bundle holds, in words, for `sansface inspect`."""
+"""What a bundle holds, in words: all of it for `sansface inspect`, in short for `sansface protect`."""
 
 from sansface.capture import Role
 from sansface.protect.bundle import bundle_bytes
@@ -46,4 +46,27 @@ def describe(bundle: Bundle) -> str:
     )
 
 
-_SOURCES = {"masks": "the masks' visual hull", "cameras": "the cameras' common view", "given": "the capture"}
+def summary(bundle: Bundle) -> str:
+    """What is shared and what that means, in four lines."""
+    neutral = sum(frame.role is Role.NEUTRAL for frame in bundle.frames)
+    masks = "shared, at the same size" if bundle.frames[0].mask is not None else "not shared"
+    sigma = f"{bundle.operator.name}, {bundle.resolution} pixels, {bundle.bits} bits"
+    center = ", ".join(f"{value:.4g}" for value in bundle.center)
+    return "\n".join(
+        [
+            f"{len(bundle.frames) - neutral} sensitive photographs: gradient magnitudes only ({sigma}), "
+            "withheld at the outline.",
+            f"{neutral} neutral photographs: colours at {bundle.resolution} pixels, without background. "
+            f"Masks: {masks}.",
+            f"Bounding sphere: center ({center}), radius {bundle.radius:.4g}, unit {bundle.unit}, "
+            f"from {_SOURCES[bundle.sphere_source]}.",
+            "Protected is not anonymous: what is shared remains personal, likely biometric data.",
+        ]
+    )
+
+
+_SOURCES = {
+    "masks": "the masks' visual hull",
+    "cameras": "the cameras' common view",
+    "given": "what was given",
+}

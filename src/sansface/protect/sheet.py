@@ -63,13 +63,23 @@ def write_sheet(picture: np.ndarray, path: str | Path, bundle_path: str | Path |
             written.
     """
     path = Path(path)
-    if bundle_path is not None and path.resolve().parent == Path(bundle_path).resolve().parent:
-        raise SansfaceError(
-            f"the sheet {path} would lie beside the bundle and shows the photographs; choose another folder."
-        )
+    if bundle_path is not None:
+        check_apart(path, bundle_path)
     data = cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
     with written_beside(path) as part:
         part.write_bytes(data)
+
+
+def check_apart(path: str | Path, bundle_path: str | Path) -> None:
+    """A before/after sheet shows the photographs, so it may not lie where the bundle is sent from.
+
+    Raises:
+        SansfaceError: it would lie in the bundle's folder.
+    """
+    if Path(path).resolve().parent == Path(bundle_path).resolve().parent:
+        raise SansfaceError(
+            f"the sheet {path} would lie beside the bundle and shows the photographs; choose another folder."
+        )
 
 
 def _shown(frame: BundleFrame) -> np.ndarray:

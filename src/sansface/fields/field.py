@@ -5,13 +5,14 @@ whatever is computed once a step (the grid's pyramid) is computed once. Points l
 the field is defined on the cube [-1, 1]³ around it. Distances are negative inside.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
+@runtime_checkable
 class Surface(Protocol):
     """The functions of one step."""
 

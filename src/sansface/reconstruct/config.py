@@ -49,7 +49,7 @@ class Config:
     background: bool = False  # do colour targets include the black background?
     coarse_looks: int = 32  # places along a ray where the surface is looked for
     samples: int = 8  # samples a ray in the slab around the surface
-    silhouette_rays: int = 3000  # a step, over ten views
+    silhouette_rays: int = 8000  # a step, over ten views
     distance_rate: float = 1e-2  # Adam's rates at a stage's start
     feature_rate: float = 2e-2
     radiance_rate: float = 2e-3
@@ -83,7 +83,7 @@ def _fast() -> Config:
             silhouettes="neutral",
         ),
         stage2=Stage(
-            steps=250,
+            steps=400,
             beta=Ramp(0.01, 0.002, share=0.7),
             gradient=4.0,
             lipschitz=1e-6,

@@ -45,6 +45,10 @@ def runs():
             False,
             replace(fast, stage1=replace(stage1, steps=0), stage2=replace(stage2, steps=steps)),
         ),
+        "radiance not factored": (
+            False,
+            replace(fast, field_settings={**fast.field_settings, "factored": False, "width": 64}),
+        ),
         "silhouettes alone": (
             False,
             replace(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sansface.fields.field import Field
-from sansface.fields.radiance import AlbedoTimesShading
+from sansface.fields.radiance import AlbedoTimesShading, RadianceNetwork
 
 NEAR = 0.1
 """Nodes nearer to the surface than this count fully in the eikonal term, the others a tenth."""
@@ -25,7 +25,8 @@ class GridField(Field):
     Args:
         levels: nodes along an edge of [-1, 1]³, coarse to fine.
         feature_nodes, feature_channels: the features' grid.
-        width, depth: of the shading's hidden layers.
+        width, depth: of the radiance's hidden layers.
+        factored: radiance is albedo times shading; else one network sees features, normal and direction.
         radius: of the sphere that it starts as.
         generator: for the initial values.
     """
@@ -39,6 +40,7 @@ class GridField(Field):
         feature_channels: int,
         width: int,
         depth: int,
+        factored: bool,
         radius: float,
         generator: torch.Generator,
     ) -> None:
@@ -46,7 +48,11 @@ class GridField(Field):
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(1, 1, n, n, n)) for n in levels)
         shape = (1, feature_channels, feature_nodes, feature_nodes, feature_nodes)
         self.features = nn.Parameter(1e-2 * torch.randn(shape, generator=generator))
-        self.radiance = AlbedoTimesShading(feature_channels, width, depth)
+        self.radiance = (
+            AlbedoTimesShading(feature_channels, width, depth)
+            if factored
+            else RadianceNetwork(feature_channels, width, depth, frequencies=0)
+        )
         axis = torch.linspace(-1, 1, levels[-1])
         z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
         self.register_buffer("start", (torch.sqrt(x * x + y * y + z * z) - radius)[None, None])

@@ -14,6 +14,10 @@ class Ramp:
     end: float
     share: float = 1.0
 
+    def __post_init__(self) -> None:
+        if min(self.start, self.end, self.share) <= 0:
+            raise SansfaceError(f"start, end and share of a ramp are more than 0, unlike {self}; correct them.")
+
     def at(self, progress: float) -> float:
         """Value at a progress of 0 to 1."""
         return self.start * (self.end / self.start) ** min(1.0, progress / self.share)
@@ -34,6 +38,9 @@ class Stage:
     targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
     silhouettes: str = "all"  # views whose coverage is compared
     views: int = 2  # pictures a step
+
+    def __post_init__(self) -> None:
+        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,22 @@ class Config:
     rate_decay: float = 0.1  # of the rates from a stage's start to its end
     mesh_resolution: int = 256  # cells along the cube's edge
 
+    def __post_init__(self) -> None:
+        # A look needs neighbours on both sides, and so does a pixel's σ; each of ten views gets its rays.
+        _at_least(self, coarse_looks=3, patch=3, samples=1, silhouette_rays=10, mesh_resolution=2)
+        _at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)
+
+
+def _at_least(settings: Any, **least: float) -> None:
+    for name, value in least.items():
+        if not getattr(settings, name) >= value:
+            raise SansfaceError(
+                f"the setting {name} is at least {value}, not {getattr(settings, name)}; correct it."
+            )
 
 
 def _fast() -> Config:
@@ -71,6 +91,7 @@ def _fast() -> Config:
             "feature_channels": 8,
             "width": 32,
             "depth": 2,
+            "factored": True,
             "radius": 0.6,
         },
         stage1=Stage(
@@ -154,12 +175,11 @@ def changed(config: Any, changes: dict[str, Any]) -> Any:
             raise SansfaceError(
                 f"the settings have no {key!r}; they have {', '.join(sorted(known))}: correct the name."
             )
-    values = {
-        key: changed(getattr(config, key), value)
-        if is_dataclass(getattr(config, key)) and isinstance(value, dict)
-        else value
-        for key, value in changes.items()
-    }
+    values = {}
+    for key, value in changes.items():
+        # What a preset may leave out is a ramp.
+        old = Ramp(1.0, 1.0) if getattr(config, key) is None else getattr(config, key)
+        values[key] = changed(old, value) if is_dataclass(old) and isinstance(value, dict) else value
     return replace(config, **values)
 
 

@@ -321,6 +321,17 @@ VERBS = {
 }
 
 
+Verb = Demo | Protect | Inspect | Reconstruct | Evaluate | Bench
+
+
+def parse(words: Sequence[str]) -> Verb:
+    """The verb with its options, nothing done yet; SystemExit 2 where the words make no sense."""
+    about = "3D heads from photographs that hide the face. Protected is not anonymous."
+    return tyro.extras.subcommand_cli_from_dict(
+        VERBS, prog="sansface", description=about, args=words, config=(DisallowNone,)
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -336,10 +347,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words == ["--version"]:
             print(f"sansface {__version__}")
         else:
-            about = "3D heads from photographs that hide the face. Protected is not anonymous."
-            tyro.extras.subcommand_cli_from_dict(
-                VERBS, prog="sansface", description=about, args=words, config=(DisallowNone,)
-            ).run()
+            parse(words).run()
         sys.stdout.flush()
     except SystemExit as leave:  # tyro's: help was shown, or the words were not understood
         return leave.code if isinstance(leave.code, int) else 2

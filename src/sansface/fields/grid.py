@@ -26,9 +26,9 @@ class GridField(Field):
         levels: nodes along an edge of [-1, 1]³, coarse to fine.
         feature_nodes, feature_channels: the features' grid.
         width, depth: of the radiance's hidden layers.
-        factored: radiance is albedo times shading; else one network sees features, normal and direction.
         radius: of the sphere that it starts as.
         generator: for the initial values.
+        factored: radiance is albedo times shading; else one network sees features, normal and direction.
     """
 
     start: Tensor
@@ -40,9 +40,9 @@ class GridField(Field):
         feature_channels: int,
         width: int,
         depth: int,
-        factored: bool,
         radius: float,
         generator: torch.Generator,
+        factored: bool = True,
     ) -> None:
         super().__init__()
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(1, 1, n, n, n)) for n in levels)

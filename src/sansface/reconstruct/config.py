@@ -16,7 +16,9 @@ class Ramp:
 
     def __post_init__(self) -> None:
         if min(self.start, self.end, self.share) <= 0:
-            raise SansfaceError(f"start, end and share of a ramp are more than 0, unlike {self}; correct them.")
+            raise SansfaceError(
+                f"start, end and share of a ramp are more than 0, unlike {self}; correct them."
+            )
 
     def at(self, progress: float) -> float:
         """Value at a progress of 0 to 1."""

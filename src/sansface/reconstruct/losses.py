@@ -13,7 +13,7 @@ from sansface.render.coverage import covered_area
 def colour_loss(
     rendered: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], known: Bool[Tensor, " n"]
 ) -> Float[Tensor, ""]:
-    """L_rgb = mean |ĉ − c| over the known rays, eq. 2."""
+    """L_rgb = mean |ĉ − c|, eq. 2, over all rays; one whose colour is not known counts as right."""
     return ((rendered - target).abs() * known[:, None]).mean()
 
 

@@ -98,8 +98,8 @@ def reconstruct(
     identity = _identity(supervision, config, seed)
     kept = _resumable(out, identity) if resume else None
     if kept is None:
-        fresh_folder(out, overwrite)
-        _clear(out)
+        fresh_folder(out, overwrite or resume)
+    _clear(out, _HALF_WRITTEN if kept else (*_HALF_WRITTEN, *_OURS))
     (out / "pictures").mkdir(exist_ok=True)
     log = _Log(out, supervision, config, identity, kept, on_progress)
     log.describe(place, status="running")
@@ -134,12 +134,13 @@ def reconstruct(
         write_mesh(mesh, path)
     log.finishing("pictures and report")
     pictures.write_mesh_pictures(out / "pictures", mesh, supervision)
-    if not (keep_radiance or log.stopped):
-        (out / checkpoint.NAME).unlink(missing_ok=True)
     log.describe(place, status="interrupted" if log.stopped else "done")
     write_report(out)
     if log.stopped:
         raise Interrupted(f"interrupted; {path} holds the head so far, and --resume goes on from there.")
+    if not keep_radiance:
+        # Last of all: whatever ends the process before this line, the run can still be resumed.
+        (out / checkpoint.NAME).unlink(missing_ok=True)
     return path
 
 
@@ -317,10 +318,16 @@ def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, 
 
 
 def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | None:
+    """The checkpoint to go on from; None if the run ended before its first one and has to begin again."""
     if not out.is_dir():
         raise SansfaceError(f"there is no folder {out} to resume; start without --resume.")
-    if not (out / checkpoint.NAME).exists() and not (out / "mesh.ply").exists():
-        return None  # killed before the first checkpoint: begin at the beginning
+    if not (out / checkpoint.NAME).exists():
+        if any(path.name not in _BEGUN and path.suffix != ".part" for path in out.iterdir()):
+            raise SansfaceError(
+                f"there is no checkpoint in {out} to resume from, so its run is finished or was another; "
+                "start anew with --overwrite."
+            )
+        return None
     kept = checkpoint.load(out / checkpoint.NAME)
     for key, what in (("data", "another bundle"), ("config", "other settings"), ("seed", "another seed")):
         if kept.run.get(key) != identity[key]:
@@ -330,12 +337,20 @@ def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | N
     return kept
 
 
-_OURS = ("mesh.*", "config.json", "metrics.jsonl", "score.json", "report.html", "*.part", checkpoint.NAME)
+_BEGUN = ("config.json", "metrics.jsonl", "pictures")
+"""All that a run has written before its first checkpoint."""
+
+_HALF_WRITTEN = ("*.part", "pictures/*.part")
+
+_OURS = (
+    *("mesh.*", "config.json", "metrics.jsonl", "score.json", "report.html", checkpoint.NAME),
+    *(f"pictures/{kind}*.png" for kind in pictures.KINDS),
+)
 
 
-def _clear(out: Path) -> None:
+def _clear(out: Path, patterns: tuple[str, ...]) -> None:
     """Remove an earlier run's results, and nothing that is not ours."""
-    for pattern in (*_OURS, *(f"pictures/{kind}*.png" for kind in pictures.KINDS)):
+    for pattern in patterns:
         for path in out.glob(pattern):
             path.unlink()
 
@@ -344,5 +359,8 @@ def _rows_until(path: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
     """The metrics of the steps that the checkpoint knows."""
     if not path.exists():
         return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if (row["stage"], row["step"]) <= (run["stage"], run["step"])]
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [row for row in rows if (row["stage"], row["step"]) <= (run["stage"], run["step"])]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SansfaceError(f"{path} is damaged; start anew with --overwrite.") from error

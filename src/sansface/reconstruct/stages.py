@@ -23,6 +23,8 @@ from sansface.render.volume import render
 SILHOUETTE_VIEWS = 10
 """Views whose silhouettes are compared in one step."""
 
+NOT_FINITE = "lower the learning rates, take another seed, or check the cameras"
+
 
 @dataclass(frozen=True, eq=False)
 class Moment:
@@ -68,7 +70,7 @@ def train(
     for number, stage in ((1, config.stage1), (2, config.stage2)):
         if stage.steps == 0:
             continue
-        targets, silhouettes = chosen(views, stage.targets), chosen(views, stage.silhouettes)
+        targets, silhouettes = comparable(views, stage), chosen(views, stage.silhouettes)
         if stage.lipschitz > 0:
             bind_all(field.radiance)
         optimiser = make_optimiser(field, config)
@@ -105,8 +107,7 @@ def train(
             total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
             if not math.isfinite(total.item()):
                 raise SansfaceError(
-                    f"the loss is no longer a finite number in stage {number}, step {step}; lower the "
-                    "learning rates, take another seed, or check the cameras."
+                    f"the loss is no longer a finite number in stage {number}, step {step}; {NOT_FINITE}."
                 )
             optimiser.zero_grad(set_to_none=True)
             total.backward()
@@ -131,6 +132,8 @@ def picture_losses(
     rays = [w.rays() for w in windows]
     origins, directions = torch.cat([o for o, _ in rays]), torch.cat([d for _, d in rays])
     sight = look(surface.sdf, origins, directions, config.coarse_looks, generator)
+    if not sight.nearest.isfinite().all():
+        raise SansfaceError(f"the surface's distances are no longer finite numbers; {NOT_FINITE}.")
     if not sight.hit.any():
         raise SansfaceError(
             "no ray meets a surface any more: the head has vanished; take another seed, check the cameras "
@@ -186,6 +189,23 @@ def chosen(views: list[ViewRays], which: str) -> list[ViewRays]:
     result = [v for v in views if which == "all" or v.neutral == (which == "neutral")]
     if not result:
         raise SansfaceError(f"the bundle has no {which} frame, and a stage needs them; protect again.")
+    return result
+
+
+def comparable(views: list[ViewRays], stage: Stage) -> list[ViewRays]:
+    """The views of a stage in which it has a pixel to compare; all of them if it compares no picture."""
+    if stage.colour == 0 and stage.gradient == 0:
+        return views
+    result = [
+        view
+        for view in chosen(views, stage.targets)
+        if (stage.colour > 0 and view.colour_known.any()) or (stage.gradient > 0 and view.modulus_known.any())
+    ]
+    if not result:
+        raise SansfaceError(
+            f"no {stage.targets} frame has a pixel that this stage compares; protect at a higher resolution, "
+            "or correct the stage's targets."
+        )
     return result
 
 

@@ -39,11 +39,6 @@ class View:
     neutral: bool
 
     @cached_property
-    def rendered(self) -> np.ndarray:
-        """(h, w) bool: pixels that have to be rendered for the target: for a modulus with its 3 × 3 halo."""
-        return _grown(self.shared) if self.kind is Kind.MODULUS else self.shared
-
-    @cached_property
     def outline(self) -> np.ndarray:
         """(h, w) bool: pixels within two of the outline, where a silhouette tells something."""
         inside, outside = self.coverage > 0, self.coverage < 1 - 1e-3

@@ -75,7 +75,7 @@ class Config:
         return asdict(self)
 
 
-def _at_least(settings: Any, **least: float) -> None:
+def _at_least(settings: Any, **least: int) -> None:
     for name, value in least.items():
         if not getattr(settings, name) >= value:
             raise SansfaceError(

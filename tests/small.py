@@ -1,0 +1,65 @@
+"""A ball photographed and protected at few pixels, and settings that learn it in a second or two."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from conftest import BALL_CENTER, BALL_RADIUS, looking_at, make_tiny_capture
+from sansface.capture import Camera
+from sansface.formats.transforms_json import read_transforms_json
+from sansface.protect.contents import Bundle
+from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.reconstruct.config import Config, changed, preset
+from sansface.reconstruct.supervision import Supervision, from_bundle
+
+SPHERE_RADIUS = 1.6 * BALL_RADIUS
+
+GRID = {
+    "levels": (4, 8, 16),
+    "feature_nodes": 8,
+    "feature_channels": 4,
+    "width": 8,
+    "depth": 1,
+    "radius": 0.5,
+}
+MLP = {
+    "width": 24,
+    "depth": 2,
+    "skip": 1,
+    "features": 4,
+    "frequencies": 2,
+    "view_frequencies": 1,
+    "radius": 0.5,
+}
+
+
+@cache
+def ball_bundle(share_masks: bool = True, resolution: int = 24) -> Bundle:
+    """The tiny capture, protected, in a bounding sphere around the ball that is not centred on it."""
+    with tempfile.TemporaryDirectory() as folder:
+        capture = read_transforms_json(make_tiny_capture(Path(folder) / "capture", size=48))
+        center = tuple(float(c) for c in BALL_CENTER + np.array([0.2, 0.1, -0.1]))
+        return protect(
+            capture,
+            ProtectSettings(resolution, share_masks=share_masks, center=center, radius=SPHERE_RADIUS),
+        )
+
+
+def ball_supervision(share_masks: bool = True) -> Supervision:
+    return from_bundle(ball_bundle(share_masks))
+
+
+def small_config(steps1: int = 4, steps2: int = 4, field: str = "grid", **changes) -> Config:
+    """The preset `fast` with everything smaller."""
+    settings = {"field": field, "field_settings": GRID if field == "grid" else MLP}
+    sizes = {"silhouette_rays": 300, "samples": 4, "coarse_looks": 16, "mesh_resolution": 24}
+    steps = {"stage1": {"steps": steps1}, "stage2": {"steps": steps2}}
+    return changed(preset("fast"), settings | sizes | steps | changes)
+
+
+def unit_camera(angle: float = 0.4, size: int = 20, height: float = 0.5) -> Camera:
+    """A camera at distance 3 that looks at the origin of the unit-sphere frame, which fills most of it."""
+    position = np.array([3 * np.sin(angle), height, 3 * np.cos(angle)])
+    return looking_at(position, np.zeros(3), size, 1.7 * size)

@@ -1,0 +1,232 @@
+"""Rays of views, windows and silhouettes against the camera, slow loops and a ball counted by area."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytic import Ball
+from sansface.capture import Camera
+from sansface.protect.operators import operator
+from sansface.reconstruct.losses import gradient_loss
+from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
+from sansface.reconstruct.stages import silhouette_loss
+from sansface.reconstruct.supervision import Kind, View
+from small import small_config, unit_camera
+
+CPU = torch.device("cpu")
+seeds = st.integers(0, 10**6)
+
+
+def blob(rng: np.random.Generator, shape: tuple[int, int], share: float = 0.75) -> np.ndarray:
+    """(h, w) bool: a random region with holes and border pixels."""
+    coarse = rng.random((shape[0] // 4 + 1, shape[1] // 4 + 1)) < share
+    return np.kron(coarse, np.ones((4, 4), dtype=bool))[: shape[0], : shape[1]]
+
+
+def a_view(kind: Kind, seed: int = 0, camera: Camera | None = None, background: bool = False) -> ViewRays:
+    """A view of noise with a ragged region of known pixels."""
+    rng = np.random.default_rng(seed)
+    camera = camera or unit_camera()
+    shape = (camera.height, camera.width)
+    shared = blob(rng, shape)
+    shared[camera.height // 2, camera.width // 2] = True
+    picture = rng.random((*shape, 3)).astype(np.float32)
+    target = picture if kind is Kind.COLOUR else operator("sobel")(picture)
+    view = View(kind, camera, target, shared, shared.astype(np.float32), neutral=kind is Kind.COLOUR)
+    return view_rays(view, operator("sobel"), background, CPU)
+
+
+def test_directions_are_the_cameras():
+    camera = unit_camera(size=20).resized(20, 14)
+    view = a_view(Kind.COLOUR, camera=camera)
+    for row, column in ((0, 0), (3, 17), (13, 19)):
+        origins, directions = camera.rays(np.array([[column + 0.5, row + 0.5]]))
+        np.testing.assert_allclose(view.origin.numpy(), origins[0], atol=1e-6)
+        np.testing.assert_allclose(view.directions[row, column].numpy(), directions[0], atol=1e-6)
+
+
+def test_footprint_is_the_side_of_a_pixel_and_axes_are_the_pictures():
+    camera = unit_camera()
+    view = a_view(Kind.COLOUR, camera=camera)
+    for row, column in ((0, 0), (9, 12), (19, 3)):
+        point = view.origin + 2.5 * view.directions[row, column]
+        side = 2.5 * view.footprint[row, column]
+        moved = torch.stack([point, point + side * view.axes[0], point + side * view.axes[1]]).double()
+        pixels, _ = camera.project(moved.numpy())
+        np.testing.assert_allclose(pixels[0], [column + 0.5, row + 0.5], atol=1e-4)
+        np.testing.assert_allclose(pixels[1] - pixels[0], [1, 0], atol=1e-4)
+        np.testing.assert_allclose(pixels[2] - pixels[0], [0, 1], atol=1e-4)
+
+
+def test_what_is_known_of_a_colour_view_and_of_a_modulus_view():
+    colour, both = a_view(Kind.COLOUR, 1), a_view(Kind.COLOUR, 1, background=True)
+    shared = colour.colour_known.numpy()
+    assert both.colour_known.all()
+    assert colour.colour is not None
+    h, w = shared.shape
+    for y in range(h):
+        for x in range(w):
+            around = shared[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            assert colour.modulus_known[y, x].item() == around.all()
+    np.testing.assert_allclose(colour.modulus.numpy(), operator("sobel")(colour.colour.numpy()), atol=1e-6)
+    modulus = a_view(Kind.MODULUS, 1)
+    assert modulus.colour is None
+    assert not modulus.colour_known.any()
+    np.testing.assert_array_equal(modulus.modulus_known.numpy(), shared)
+
+
+@given(seed=seeds, patch=st.integers(3, 20), gradient=st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_a_window_against_slow_loops(seed, patch, gradient):
+    view = a_view(Kind.COLOUR, seed)
+    w = window(view, gradient, patch, torch.Generator().manual_seed(seed))
+    (y0, x0), (h, width) = w.corner, w.size
+    assert (h, width) == (patch, patch)
+    assert 0 <= y0 <= 20 - h
+    assert 0 <= x0 <= 20 - width
+    known = (view.modulus_known if gradient else view.colour_known).numpy()
+    rendered = {(int(r), int(c)) for r, c in zip(w.rows, w.columns, strict=True)}
+    assert len(rendered) == len(w.rows)
+    rng = np.random.default_rng(seed)
+    met = torch.from_numpy(rng.random(len(w.rows)) < 0.9)
+    hits = {p for p, ok in zip(zip(w.rows.tolist(), w.columns.tolist(), strict=True), met, strict=True) if ok}
+    wholly = w.wholly(met)
+    values = torch.from_numpy(rng.random((len(w.rows), 2)))
+    spread = w.spread(values)
+    cropped = w.crop(view.coverage)
+    origins, directions = w.rays()
+    for y in range(h):
+        for x in range(width):
+            row, column = y0 + y, x0 + x
+            assert cropped[y, x] == view.coverage[row, column]
+            near = [
+                (r, c)
+                for r in range(row - 1, row + 2)
+                for c in range(column - 1, column + 2)
+                if 0 <= r < 20 and 0 <= c < 20
+            ]
+            wanted = any(known[p] for p in near) if gradient else known[row, column]
+            assert ((row, column) in rendered) == wanted
+            inside = all(y0 <= r < y0 + h and x0 <= c < x0 + width for r, c in near)
+            assert wholly[y, x].item() == (inside and all(p in hits for p in near))
+            if not wanted:
+                assert not spread[y, x].any()
+    for i, (row, column) in enumerate(zip(w.rows.tolist(), w.columns.tolist(), strict=True)):
+        assert torch.equal(spread[row - y0, column - x0], values[i])
+        assert torch.equal(directions[i], view.directions[row, column])
+        assert torch.equal(origins[i], view.origin)
+
+
+@given(seed=seeds, patch=st.integers(4, 24), name=st.sampled_from(["sobel", "scharr", "central"]))
+@settings(deadline=None, max_examples=40)
+def test_no_gradient_loss_over_windows_of_the_right_picture(seed, patch, name):
+    """With its halo, or at the picture's own border, a window's σ is the picture's; holes do not matter."""
+    rng = np.random.default_rng(seed)
+    camera, sigma = unit_camera(), operator(name)
+    picture = rng.random((20, 20, 3)).astype(np.float32)
+    shared = blob(rng, (20, 20), 0.9)
+    shared[8:13, 8:13] = True
+    view = view_rays(
+        View(Kind.MODULUS, camera, sigma(picture), shared, shared.astype(np.float32), neutral=False),
+        sigma,
+        False,
+        CPU,
+    )
+    w = window(view, True, patch, torch.Generator().manual_seed(seed))
+    colour = torch.from_numpy(picture)[w.rows, w.columns]
+    met = torch.from_numpy(rng.random(len(colour)) < 0.97)
+    colour[~met] = 5.0  # a ray that met nothing may say anything
+    known = w.crop(view.modulus_known) & w.wholly(met)
+    assert gradient_loss(w.spread(colour), w.crop(view.modulus), known, sigma) < 2.1e-4
+    if patch >= 20 and met.all():
+        assert torch.equal(known, view.modulus_known)  # the whole picture, and every pixel of it counts
+
+
+def test_windows_lie_around_known_pixels_and_reach_all_of_them():
+    view = a_view(Kind.MODULUS, 3)
+    generator = torch.Generator().manual_seed(0)
+    counted = torch.zeros(20, 20, dtype=torch.bool)
+    for _ in range(300):
+        w = window(view, True, 6, generator)
+        assert len(w.rows) > 0
+        (y, x), (h, width) = w.corner, w.size
+        met = torch.ones(len(w.rows), dtype=torch.bool)
+        counted[y : y + h, x : x + width] |= w.crop(view.modulus_known) & w.wholly(met)
+    assert torch.equal(counted, view.modulus_known)
+
+
+def ball_view(ball: Ball, camera: Camera, oversampling: int = 16) -> View:
+    """A view whose coverage is counted over the pixels' area."""
+    n = oversampling
+    rows, columns = (np.mgrid[: camera.height * n, : camera.width * n] + 0.5) / n
+    origins, directions = camera.rays(np.column_stack([columns.ravel(), rows.ravel()]))
+    offset = origins - ball.centre.numpy()
+    along = -(offset * directions).sum(axis=1)
+    hit = np.linalg.norm(offset + along[:, None] * directions, axis=1) < ball.radius
+    coverage = hit.reshape(camera.height, n, camera.width, n).mean(axis=(1, 3)).astype(np.float32)
+    shared = coverage == 1
+    return View(Kind.MODULUS, camera, np.zeros_like(coverage), shared, coverage, neutral=False)
+
+
+def silhouette(ball: Ball, told: Ball, radius: torch.Tensor | None = None) -> torch.Tensor:
+    """The loss of `ball` against the silhouettes of `told`."""
+    views = [
+        view_rays(ball_view(told, unit_camera(angle, 32)), operator("sobel"), False, CPU)
+        for angle in (0.0, 1.0, 2.5)
+    ]
+    if radius is not None:
+        ball.radius = radius  # type: ignore[assignment]
+    config = small_config(silhouette_rays=3000, coarse_looks=32)
+    return silhouette_loss(ball, views, config, torch.Generator().manual_seed(0))
+
+
+def test_the_true_surface_has_the_coverage_of_the_masks():
+    """Coverage from one ray a pixel is that counted over its area, to first order in the outline's bend."""
+    ball = Ball(0.55, (0.05, -0.1, 0.1))
+    truth = silhouette(ball, ball)
+    assert truth < 0.006
+    assert silhouette(Ball(0.54, (0.05, -0.1, 0.1)), ball) > 4 * truth
+    assert silhouette(Ball(0.55, (0.07, -0.1, 0.1)), ball) > 4 * truth
+
+
+@pytest.mark.parametrize(("radius", "sign"), [(0.5, -1), (0.545, -1), (0.555, 1), (0.62, 1)])
+def test_silhouettes_pull_a_surface_the_right_way(radius, sign):
+    value = torch.tensor(radius, requires_grad=True)
+    silhouette(Ball(radius), Ball(0.55), value).backward()
+    assert value.grad is not None
+    assert torch.sign(value.grad) == sign
+
+
+def test_a_subject_that_leaves_the_cube_is_not_pulled_in():
+    """Where the surface is nearest at the end of the cube, covered pixels beyond it say nothing."""
+    tall = Ball(0.9, (0.0, -0.9, 0.0))
+    camera = unit_camera(0.0, 32, height=0.0)
+    view = view_rays(ball_view(tall, camera), operator("sobel"), False, CPU)
+    loss = silhouette_loss(tall, [view], small_config(silhouette_rays=4000), torch.Generator().manual_seed(0))
+    assert loss < 0.02
+
+
+def test_silhouette_rays_are_mostly_near_the_outline_and_always_of_known_pixels():
+    views = [view_rays(ball_view(Ball(0.5), unit_camera(a)), operator("sobel"), False, CPU) for a in (0, 1)]
+    generator = torch.Generator().manual_seed(0)
+    rays = silhouette_rays(views, 1000, generator)
+    assert rays.origins.shape == (1000, 3)
+    assert not rays.coverage.isnan().any()
+    assert torch.equal(rays.origins[:500], views[0].origin.expand(500, 3))
+    outline = views[0].directions.view(-1, 3)[views[0].outline]
+    near = (rays.directions[:500, None] == outline).all(dim=2).any(dim=1)
+    assert near.float().mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_view_without_an_outline_gives_its_known_pixels():
+    camera = unit_camera()
+    coverage = np.full((20, 20), np.nan, dtype=np.float32)
+    coverage[5:9, 5:9] = 1
+    view = View(Kind.MODULUS, camera, np.zeros_like(coverage), coverage == 1, coverage, neutral=False)
+    rays = silhouette_rays(
+        [view_rays(view, operator("sobel"), False, CPU)], 60, torch.Generator().manual_seed(0)
+    )
+    assert rays.coverage.shape == (60,)
+    assert (rays.coverage == 1).all()

@@ -194,9 +194,10 @@ class Reconstruct:
         from sansface.reconstruct.supervision import from_bundle
 
         more = [] if self.mesh_resolution is None else [f"mesh_resolution={self.mesh_resolution}"]
-        config = _configured(preset(self.preset), [*self.set, *more])
+        bundle = read_bundle(self.bundle)
+        config = _configured(preset(self.preset, bundle.resolution), [*self.set, *more])
         _train(
-            from_bundle(read_bundle(self.bundle)),
+            from_bundle(bundle),
             config,
             self,
             self.keep_radiance,
@@ -297,7 +298,7 @@ class Bench:
         from sansface.formats import read_capture
         from sansface.protect.pipeline import ProtectSettings
 
-        config = _configured(baseline_config(self.with_gradient), self.set)
+        config = _configured(baseline_config(self.with_gradient, self.resolution), self.set)
         if not 0 < self.steps_scale < float("inf"):
             raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
         steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
@@ -360,7 +361,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         return _failed(
-            f"{error.strerror or error}: {error.filename or 'unnamed file'}; check it and try again."
+            f"{error.strerror or error}: {error.filename or 'the output'}; check it and try again."
         )
     except MemoryError:
         return _failed("there is not enough memory; lower the resolution or close other programs.")

@@ -37,7 +37,7 @@ def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervi
     )
 
 
-def baseline_config(with_gradient: bool = False) -> Config:
+def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config:
     """The `fast` preset on colour: one schedule over all views, no Lipschitz bound.
 
     The first stage's steps show every view at the scales of β and smoothness of our stage 1, the second's at
@@ -45,8 +45,9 @@ def baseline_config(with_gradient: bool = False) -> Config:
 
     Args:
         with_gradient: compare the moduli of the colours too.
+        resolution: of the pictures' longer side.
     """
-    fast = preset("fast")
+    fast = preset("fast", resolution)
     gradient = 4.0 if with_gradient else 0.0
     everything = {
         "targets": "all",

@@ -83,12 +83,18 @@ def _at_least(settings: Any, **least: int) -> None:
             )
 
 
-def _fast() -> Config:
+def _fast(resolution: int) -> Config:
+    """Larger pictures get a finer grid, larger windows, more silhouette rays and less smoothness.
+
+    All by powers of the resolution below 1, so that time grows more slowly than the number of pixels.
+    """
+    detail = max(1.0, resolution / 64)
+    finest = 16 * round(6 * detail**0.4)
     return Config(
         preset="fast",
         field="grid",
         field_settings={
-            "levels": (6, 12, 24, 48, 96),
+            "levels": tuple(finest // 2**k for k in (4, 3, 2, 1, 0)),
             "feature_nodes": 64,
             "feature_channels": 8,
             "width": 32,
@@ -111,14 +117,19 @@ def _fast() -> Config:
             gradient=4.0,
             lipschitz=1e-6,
             coverage=1.0,
-            smoothness=Ramp(7e-3, 1.8e-3),
+            smoothness=Ramp(7e-3, 1.8e-3 / detail**0.5),
             targets="sensitive",
         ),
+        patch=round(64 * detail**0.5),
+        silhouette_rays=round(8000 * detail**0.5),
     )
 
 
-def _paper() -> Config:
-    """VolSDF's network and rates; 1000 and 500 epochs of ten and twenty views, one ray batch a view."""
+def _paper(resolution: int) -> Config:
+    """VolSDF's network and rates, whatever the resolution.
+
+    1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view.
+    """
     return Config(
         preset="paper",
         field="mlp",
@@ -154,15 +165,18 @@ def _paper() -> Config:
 PRESETS = {"fast": _fast, "paper": _paper}
 
 
-def preset(name: str) -> Config:
+def preset(name: str, resolution: int = 64) -> Config:
     """A preset by name.
+
+    Args:
+        resolution: of the pictures' longer side, as a bundle says.
 
     Raises:
         SansfaceError: there is no such preset.
     """
     if name not in PRESETS:
         raise SansfaceError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
-    return PRESETS[name]()
+    return PRESETS[name](resolution)
 
 
 def changed(config: Any, changes: dict[str, Any]) -> Any:

@@ -44,6 +44,9 @@ class Interrupted(SansfaceError):
 class _Stop(Exception):
     """Ends the training after a whole step."""
 
+    def __init__(self, field: Field) -> None:
+        self.field = field
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -117,10 +120,8 @@ def reconstruct(
     with _interruptible(log):
         try:
             field = train(supervision, config, seed, place, log.watch, restore)
-        except _Stop:
-            field = log.last.field if log.last else None
-    if field is None:
-        raise Interrupted(f"interrupted before the first step; nothing was learnt, {out} can be overwritten.")
+        except _Stop as stop:
+            field = stop.field
     if log.stopped and log.last is not None:
         log.checkpoint(log.last)
 
@@ -202,7 +203,7 @@ class _Log:
         if self.on_progress:
             self.on_progress(self._progress(moment))
         if self.stopped:
-            raise _Stop
+            raise _Stop(moment.field)
 
     def checkpoint(self, moment: Moment) -> None:
         """Metrics first: a checkpoint never knows of a step that they do not."""
@@ -322,7 +323,7 @@ def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | N
     if not out.is_dir():
         raise SansfaceError(f"there is no folder {out} to resume; start without --resume.")
     if not (out / checkpoint.NAME).exists():
-        if any(path.name not in _BEGUN and path.suffix != ".part" for path in out.iterdir()):
+        if any(path.name.removesuffix(".part") not in (*_BEGUN, checkpoint.NAME) for path in out.iterdir()):
             raise SansfaceError(
                 f"there is no checkpoint in {out} to resume from, so its run is finished or was another; "
                 "start anew with --overwrite."
@@ -340,12 +341,13 @@ def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | N
 _BEGUN = ("config.json", "metrics.jsonl", "pictures")
 """All that a run has written before its first checkpoint."""
 
-_HALF_WRITTEN = ("*.part", "pictures/*.part")
-
 _OURS = (
-    *("mesh.*", "config.json", "metrics.jsonl", "score.json", "report.html", checkpoint.NAME),
+    *(f"mesh.{suffix}" for suffix in FORMATS),
+    *("config.json", "metrics.jsonl", "score.json", "report.html", checkpoint.NAME),
     *(f"pictures/{kind}*.png" for kind in pictures.KINDS),
 )
+
+_HALF_WRITTEN = tuple(f"{pattern}.part" for pattern in _OURS)
 
 
 def _clear(out: Path, patterns: tuple[str, ...]) -> None:

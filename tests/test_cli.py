@@ -243,7 +243,7 @@ def test_demo_runs_every_step(tmp_path, monkeypatch, say, refused):
     )
     monkeypatch.setattr(demo, "TRUTH_RESOLUTION", 64)
     monkeypatch.setattr(demo, "make_demo_capture", small)
-    monkeypatch.setattr(reconstruct_config, "preset", lambda name: quick)
+    monkeypatch.setattr(reconstruct_config, "preset", lambda *_: quick)
     monkeypatch.setattr(evaluate, "score", partial(evaluate.score, rays=24, samples=2000))
     out = tmp_path / "demo"
     code, told, _ = say("demo", "-o", out, "--seed", 5)
@@ -433,7 +433,7 @@ def test_bundles_that_are_none(ball, tmp_path, refused):
     (tmp_path / "head.sfb").write_bytes(b"PK\3\4 something else")
     for verb in (["inspect"], ["reconstruct", "-o", tmp_path / "out"]):
         assert "head.sfb is refused" in refused(*verb, tmp_path / "head.sfb")
-        assert "folder does not exist" in refused(*verb, tmp_path / "no" / "head.sfb")
+        assert "there is no such file" in refused(*verb, tmp_path / "no" / "head.sfb")
         assert "it is a folder" in refused(*verb, tmp_path)
     assert not (tmp_path / "out").exists()
 
@@ -628,7 +628,7 @@ def test_the_five_lines_of_the_readme(ball, tmp_path, monkeypatch):
     quick = reconstruct_config.changed(
         sf.preset("fast"), {"stage1": {"steps": 2}, "stage2": {"steps": 2}, "mesh_resolution": 32}
     )
-    monkeypatch.setattr(reconstruct_config, "preset", lambda name: quick)
+    monkeypatch.setattr(reconstruct_config, "preset", lambda *_: quick)
     monkeypatch.chdir(tmp_path)
     (code,) = _readme("python")
     assert len([line for line in code.splitlines() if "import" not in line]) <= 5

@@ -28,9 +28,20 @@ _REMEDIES = {
 }
 
 
+_REMEDIES_OF_READING = {
+    errno.EACCES: "there is no permission; ask for the right to read it",
+    errno.EPERM: "there is no permission; ask for the right to read it",
+    errno.ENOENT: "there is no such file; check the path",
+}
+
+
 def os_error_sentence(action: str, path: Path, error: OSError) -> str:
-    """One sentence for an error of the operating system: what failed, for which file, and the remedy."""
-    remedy = _REMEDIES.get(error.errno or 0, f"the system says {error.strerror or type(error).__name__}")
+    """One sentence for an error of the operating system: what failed, for which file, and the remedy.
+
+    action: what was tried, such as "write"; one that begins with "read" has other remedies.
+    """
+    remedies = _REMEDIES | (_REMEDIES_OF_READING if action.startswith("read") else {})
+    remedy = remedies.get(error.errno or 0, f"the system says {error.strerror or type(error).__name__}")
     return f"cannot {action} {path}: {remedy}."
 
 
@@ -80,8 +91,7 @@ def read_json(path: str | Path) -> Any:
     try:
         data = path.read_bytes()
     except OSError as error:
-        remedy = "there is no such file" if error.errno == errno.ENOENT else (error.strerror or "unreadable")
-        raise SansfaceError(f"cannot read {path}: {remedy}; check the path.") from error
+        raise SansfaceError(os_error_sentence("read", path, error)) from error
     try:
         return parse_json(data)
     except ValueError as error:

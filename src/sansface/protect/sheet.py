@@ -24,7 +24,7 @@ def contact_sheet(bundle: Bundle) -> np.ndarray:
     Returns:
         (h, w, 3) uint8 sRGB.
     """
-    return _tiled([_shown(frame) for frame in bundle.frames], COLUMNS)
+    return _tiled([picture_of(frame) for frame in bundle.frames], COLUMNS)
 
 
 def before_after(capture: Capture, bundle: Bundle) -> np.ndarray:
@@ -44,7 +44,7 @@ def before_after(capture: Capture, bundle: Bundle) -> np.ndarray:
     for frame, out in zip(capture.frames, bundle.frames, strict=True):
         colour, _ = read_photograph(frame)
         before = np.rint(cv2.resize(colour, _tile_size(colour), interpolation=cv2.INTER_AREA) * 255)
-        after = _shown(out)
+        after = picture_of(out)
         after = cv2.resize(after, _tile_size(after), interpolation=cv2.INTER_NEAREST)
         pairs.append(_tiled([before.astype(np.uint8), after], 2))
     return _tiled(pairs, 4)
@@ -82,7 +82,7 @@ def check_apart(path: str | Path, bundle_path: str | Path) -> None:
         )
 
 
-def _shown(frame: BundleFrame) -> np.ndarray:
+def picture_of(frame: BundleFrame) -> np.ndarray:
     """(h, w, 3) uint8, what the codes say."""
     if frame.role is Role.NEUTRAL:
         return np.rint(frame.values() * 255).astype(np.uint8)

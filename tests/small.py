@@ -52,11 +52,14 @@ def ball_supervision(share_masks: bool = True) -> Supervision:
 
 
 def small_config(steps1: int = 4, steps2: int = 4, field: str = "grid", **changes) -> Config:
-    """The preset `fast` with everything smaller."""
+    """The preset `fast` with everything smaller, and then with changes; `stage1` and `stage2` are dicts."""
+    stages = {
+        "stage1": {"steps": steps1} | changes.pop("stage1", {}),
+        "stage2": {"steps": steps2} | changes.pop("stage2", {}),
+    }
     settings = {"field": field, "field_settings": GRID if field == "grid" else MLP}
     sizes = {"silhouette_rays": 300, "samples": 4, "coarse_looks": 16, "mesh_resolution": 24}
-    steps = {"stage1": {"steps": steps1}, "stage2": {"steps": steps2}}
-    return changed(preset("fast"), settings | sizes | steps | changes)
+    return changed(preset("fast"), settings | sizes | stages | changes)
 
 
 def unit_camera(angle: float = 0.4, size: int = 20, height: float = 0.5) -> Camera:

@@ -1,0 +1,227 @@
+"""The two stages: who is drawn, what decides the result, what is learnt, and how a failure is said."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import BALL_CENTER, BALL_RADIUS
+from sansface.errors import SansfaceError
+from sansface.fields.lipschitz import LipschitzLinear
+from sansface.fields.registry import FIELDS
+from sansface.protect.operators import operator
+from sansface.reconstruct import checkpoint, stages
+from sansface.reconstruct.config import changed, preset
+from sansface.reconstruct.rays import view_rays
+from sansface.reconstruct.stages import chosen, drawn, make_optimiser, mixed, set_rates, train
+from small import ball_supervision, small_config
+
+CPU = torch.device("cpu")
+
+
+def trained(config, seed: int = 0, supervision=None, **options):
+    moments = []
+    field = train(supervision or ball_supervision(), config, seed, CPU, moments.append, **options)
+    return field, moments
+
+
+def same(a, b) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(value, other[key]) for key, value in a.state_dict().items())
+
+
+def sensitive():
+    views = [view_rays(v, operator("sobel"), False, CPU) for v in ball_supervision().views]
+    return chosen(views, "sensitive")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_every_view_comes_once_an_epoch(count):
+    views = sensitive()
+    sequence = [id(v) for step in range(5 * 4) for v in drawn(views, step, count, seed=1)]
+    assert len(sequence) == 5 * 4 * count
+    for epoch in range(4 * count):
+        assert Counter(sequence[5 * epoch : 5 * epoch + 5]) == Counter(id(v) for v in views)
+
+
+def test_who_is_drawn_depends_on_step_and_seed_alone():
+    views = sensitive()
+    late = [id(v) for v in drawn(views, 17, 2, seed=1)]
+    for step in range(17):
+        drawn(views, step, 2, seed=1)
+    torch.manual_seed(5)
+    assert [id(v) for v in drawn(views, 17, 2, seed=1)] == late
+    orders = {tuple(id(v) for step in range(5) for v in drawn(views, step, 2, seed)) for seed in range(5)}
+    assert len(orders) == 5
+    assert drawn(views, 3, 5, seed=1) == views
+    assert drawn(views, 3, 9, seed=1) == views
+
+
+def test_mixed_is_the_same_everywhere_and_different_for_different_numbers():
+    assert mixed(0, 1, 2) == 0xB11ED5414FC5
+    numbers = [(a, b, c) for a in range(10) for b in (1, 2) for c in range(50)]
+    assert len({mixed(*n) for n in numbers}) == len(numbers)
+    assert all(0 <= mixed(*n) < 2**48 for n in numbers)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_learns_in_both_stages(name):
+    field, moments = trained(small_config(2, 2, field=name))
+    assert [(m.stage, m.step, m.steps) for m in moments] == [(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)]
+    assert all(math.isfinite(v) for m in moments for v in m.losses.values())
+    untrained, _ = trained(small_config(0, 0, field=name))
+    first = untrained.state_dict()
+    groups = field.parameter_groups()
+    names = {id(p): n for n, p in field.named_parameters()}
+    for group in ("distance", "radiance"):
+        assert any(not torch.equal(p, first[names[id(p)]]) for p in groups[group]), group
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("cut", [(1, 2), (1, 3), (2, 1)])
+def test_a_resumed_training_is_the_undisturbed_one(tmp_path, name, cut):
+    config = small_config(3, 2, field=name)
+    whole, _ = trained(config)
+
+    class Killed(Exception):
+        pass
+
+    def watch(moment):
+        if (moment.stage, moment.step) == cut:
+            run = {"stage": moment.stage, "step": moment.step}
+            checkpoint.save(tmp_path / "c", moment.field, moment.optimiser, run)
+        elif (moment.stage, moment.step) > cut:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(ball_supervision(), config, 0, CPU, watch)
+    kept = checkpoint.load(tmp_path / "c")
+
+    def resume(field, optimiser, stage):
+        if stage != cut[0]:
+            return 3 if stage < cut[0] else 0
+        kept.restore(field, optimiser)
+        return cut[1]
+
+    torch.manual_seed(99)
+    resumed, moments = trained(config, resume=resume)
+    assert same(whole, resumed)
+    assert len(moments) == 5 - (cut[1] if cut[0] == 1 else 3 + cut[1])
+
+
+def test_the_seed_decides_everything():
+    config = small_config(2, 2)
+    torch.manual_seed(1)
+    first, _ = trained(config, seed=4)
+    torch.manual_seed(2)
+    second, _ = trained(config, seed=4)
+    other, _ = trained(config, seed=5)
+    assert same(first, second)
+    assert not same(first, other)
+
+
+def test_the_ball_is_learnt():
+    """From a sphere of 0.5 in the middle to the ball of 0.625 beside it, in 60 steps and a second or two."""
+    _, moments = trained(small_config(30, 30))
+
+    def mean(stage: int, name: str, part: slice) -> float:
+        return float(np.mean([m.losses[name] for m in moments if m.stage == stage][part]))
+
+    for stage, name, share in ((1, "colour", 1.0), (1, "coverage", 0.25), (2, "gradient", 0.95)):
+        assert mean(stage, name, slice(-10, None)) < share * mean(stage, name, slice(10)), (stage, name)
+    truth = ball_supervision()
+    centre = torch.from_numpy((BALL_CENTER - truth.center) / truth.radius).float()
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.nn.functional.normalize(torch.randn((300, 3), generator=generator), dim=1)
+    distance = moments[-1].field.now().sdf(centre + BALL_RADIUS / truth.radius * directions)
+    assert distance.abs().mean() < 0.04  # at first it is 0.12
+
+
+def test_layers_are_bounded_from_the_stage_that_asks_for_it():
+    first, _ = trained(small_config(2, 0))
+    both, _ = trained(small_config(2, 2))
+    for field, bounded in ((first, False), (both, True)):
+        layers = [m for m in field.radiance.modules() if isinstance(m, LipschitzLinear)]
+        assert layers
+        assert all(layer.bound.item() == bounded for layer in layers)
+
+
+def test_rates_fall_to_their_share():
+    config = small_config()
+    field, _ = trained(small_config(0, 0))
+    optimiser = make_optimiser(field, config)
+    starts = {group["lr"] for group in optimiser.param_groups}
+    assert starts == {config.distance_rate, config.feature_rate, config.radiance_rate}
+    set_rates(optimiser, config, 0.5)
+    for group in optimiser.param_groups:
+        assert group["lr"] == pytest.approx(group["start"] * config.rate_decay**0.5)
+
+
+def test_a_vanished_surface_is_said():
+    settings = small_config().field_settings | {"radius": -0.5}  # positive everywhere
+    with pytest.raises(SansfaceError, match="the head has vanished; take another seed, check the cameras"):
+        trained(small_config(field_settings=settings))
+
+
+def test_a_loss_that_is_not_finite_is_said(monkeypatch):
+    monkeypatch.setattr(stages, "silhouette_loss", lambda *a: torch.tensor(math.nan, requires_grad=True))
+    with pytest.raises(SansfaceError, match="no longer a finite number in stage 1, step 0; lower"):
+        trained(small_config())
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_rates_that_are_far_too_large_end_in_a_sentence(name):
+    rates = {"distance_rate": 1e38, "feature_rate": 1e38, "radiance_rate": 1e38}
+    with pytest.raises(SansfaceError, match=r"finite number|vanished") as caught:
+        trained(small_config(5, 5, field=name, **rates))
+    assert "another seed" in str(caught.value)
+
+
+def test_a_bundle_without_neutral_frames_is_refused_for_stage_1():
+    truth = ball_supervision()
+    faces = replace(truth, views=tuple(v for v in truth.views if not v.neutral))
+    with pytest.raises(SansfaceError, match="no neutral frame"):
+        trained(small_config(), supervision=faces)
+
+
+def test_a_stage_may_be_left_out_and_silhouettes_may_stand_alone():
+    _, moments = trained(small_config(0, 2))
+    assert {m.stage for m in moments} == {2}
+    _, moments = trained(small_config(1, 0, stage1={"colour": 0.0}))
+    assert moments[0].losses.keys() == {"eikonal", "coverage", "smoothness", "beta"}
+
+
+@pytest.mark.parametrize("patch", [8, 24])
+def test_patches_and_whole_pictures_train(patch):
+    _, moments = trained(small_config(2, 2, patch=patch))
+    assert moments[-1].losses["gradient"] > 0
+
+
+def test_the_paper_preset_trains():
+    """Its own stages, without our terms, on a smaller network."""
+    config = preset("paper")
+    settings = config.field_settings | {"width": 64, "features": 16}
+    steps = {"stage1": {"steps": 2}, "stage2": {"steps": 2}}
+    sizes = {"patch": 12, "samples": 8, "coarse_looks": 16}
+    _, moments = trained(changed(config, {"field_settings": settings, **steps, **sizes}))
+    assert [set(m.losses) - {"beta"} for m in moments] == [
+        *[{"colour", "eikonal"}] * 2,
+        *[{"gradient", "eikonal", "lipschitz"}] * 2,
+    ]
+    assert all(math.isfinite(v) for m in moments for v in m.losses.values())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", FIELDS)
+def test_trains_on_cuda(name):
+    moments = []
+    device = torch.device("cuda")
+    field = train(ball_supervision(), small_config(3, 3, field=name), 0, device, moments.append)
+    assert all(p.device.type == "cuda" for p in field.parameters())
+    _, theirs = trained(small_config(3, 3, field=name))
+    assert moments[0].losses["eikonal"] == pytest.approx(theirs[0].losses["eikonal"], rel=0.1)
+    assert all(math.isfinite(v) for m in moments for v in m.losses.values())

@@ -9,9 +9,7 @@ from sansface.errors import SansfaceError
 from sansface.extras import require
 
 CLIENT = "sansface.capture sansface.files sansface.protect.pipeline sansface.protect.bundle sansface.formats"
-SERVER = (
-    "sansface.fields sansface.render sansface.reconstruct sansface.surface sansface.evaluate sansface.report"
-)
+SERVER = "sansface.reconstruct.run sansface.reconstruct.supervision sansface.evaluate.compare sansface.report"
 # not PIL: trimesh loads it where it is installed; import-linter keeps our own code from it
 READ_PHOTOGRAPHS = "cv2 imageio sansface.formats sansface.protect.photograph sansface.protect.pipeline"
 

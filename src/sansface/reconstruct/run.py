@@ -300,7 +300,7 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.rand(1, generator=torch.Generator(device), device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SansfaceError(
             f"the device {name!r} is not to be had here; use --device auto or cpu."

@@ -62,9 +62,7 @@ def interrupted(tmp_path_factory) -> Path:
     return out
 
 
-def go(
-    out: Path, at: list[tuple[int, int]] | None = None, supervision=None, config=CONFIG, **options
-) -> Path:
+def go(out: Path, at: Sequence[tuple[int, int]] = (), supervision=None, config=CONFIG, **options) -> Path:
     """Reconstruct on the CPU, with Ctrl-C after the given steps."""
 
     def press(now: Progress) -> None:

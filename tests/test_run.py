@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 

@@ -3,12 +3,11 @@
 On the client, sensitive photographs become small gradient-magnitude images; only those, the cameras and the
 privacy-neutral views cross to the server, which reconstructs the head in two stages.
 
-    from pathlib import Path
     import sansface as sf
     capture = sf.read_capture("CAPTURE")
     sf.write_bundle(sf.protect_capture(capture), "head.sfb")
     supervision = sf.from_bundle(sf.read_bundle("head.sfb"))
-    mesh = sf.reconstruct_head(supervision, Path("OUT"), sf.preset("fast"))
+    mesh = sf.reconstruct_head(supervision, "OUT", sf.preset("fast"))
 
 A name is loaded when it is first used: the client's never bring torch, the server's nothing that reads a
 photograph.

@@ -64,7 +64,7 @@ class Progress:
 
 def reconstruct(
     supervision: Supervision,
-    out: Path,
+    out: str | Path,
     config: Config,
     *,
     seed: int = 0,
@@ -97,7 +97,7 @@ def reconstruct(
     """
     if mesh_format not in FORMATS:
         raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
-    place = _device(device)
+    out, place = Path(out), _device(device)
     identity = _identity(supervision, config, seed)
     kept = _resumable(out, identity) if resume else None
     if kept is None:

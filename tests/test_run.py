@@ -253,12 +253,22 @@ def test_a_run_killed_after_its_training_resumes(tmp_path, monkeypatch, undistur
     assert_same_result(out, undisturbed)
 
 
-def test_resuming_where_there_is_nothing_to_resume(tmp_path, undisturbed):
+def test_resuming_a_finished_run_leaves_it_as_it_is(tmp_path, undisturbed):
+    out = shutil.copytree(undisturbed, tmp_path / "out")
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    assert go(out, resume=True) == out / "mesh.ply"
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+    for options in ({"seed": 1}, {"config": replace(CONFIG, samples=5)}, {"mesh_format": "obj"}):
+        with pytest.raises(SansfaceError, match="what it holds is finished or another run"):
+            go(out, resume=True, **options)
+    (out / "config.json").write_text("{}")
+    with pytest.raises(SansfaceError, match="what it holds is finished or another run"):
+        go(out, resume=True)
+
+
+def test_resuming_where_there_is_nothing_to_resume(tmp_path):
     with pytest.raises(SansfaceError, match=r"there is no folder .* to resume"):
         go(tmp_path / "none", resume=True)
-    out = shutil.copytree(undisturbed, tmp_path / "out")
-    with pytest.raises(SansfaceError, match="its run is finished or was another"):
-        go(out, resume=True)
     strange = tmp_path / "holiday"
     strange.mkdir()
     (strange / "letter.txt").write_text("dear")

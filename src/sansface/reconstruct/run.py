@@ -19,7 +19,7 @@ import torch
 from sansface import __version__
 from sansface.errors import SansfaceError
 from sansface.fields.field import Field
-from sansface.files import fresh_folder, write_json, written_beside
+from sansface.files import fresh_folder, read_json, write_json, written_beside
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import Config
 from sansface.reconstruct.stages import Moment, train
@@ -82,7 +82,7 @@ def reconstruct(
         out: folder for mesh, config.json, metrics.jsonl, pictures and report.html.
         seed: with the same config, thread count and device (a CPU) it gives the same mesh, bit for bit.
         device: `auto` (a CUDA device if there is one), `cpu`, `cuda`, `cuda:1` ...
-        resume: go on from the checkpoint in `out`, of the same data, config and seed.
+        resume: go on from the checkpoint in `out`, of the same data, config and seed; a finished run stays.
         overwrite: replace the results in `out`.
         keep_radiance: keep the checkpoint, and with it the radiance, whose renderings can be recognised.
         mesh_format: ply, obj, glb or stl; mesh.ply is always written.
@@ -99,6 +99,9 @@ def reconstruct(
         raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
     out, place = Path(out), _device(device)
     identity = _identity(supervision, config, seed)
+    path = out / f"mesh.{mesh_format}"
+    if resume and path.is_file() and _finished(out, identity):
+        return path
     kept = _resumable(out, identity) if resume else None
     if kept is None:
         fresh_folder(out, overwrite or resume)
@@ -129,7 +132,6 @@ def reconstruct(
     mesh = head_mesh(field, supervision, config.mesh_resolution)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
-    path = out / f"mesh.{mesh_format}"
     write_mesh(mesh, out / "mesh.ply")
     if mesh_format != "ply":
         write_mesh(mesh, path)
@@ -314,8 +316,23 @@ def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, 
     for view in supervision.views:
         for array in (view.target, view.shared, view.coverage, view.camera.K, view.camera.cam_from_world):
             data.update(np.ascontiguousarray(array).tobytes())
-    settings = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode())
-    return {"data": data.hexdigest(), "config": settings.hexdigest(), "seed": seed}
+    return {"data": data.hexdigest(), "config": _digest(config.as_dict()), "seed": seed}
+
+
+def _digest(settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _finished(out: Path, identity: dict[str, Any]) -> bool:
+    """Does `out` hold all of this very run already, and no checkpoint any more?"""
+    if (out / checkpoint.NAME).exists() or not (out / "config.json").exists():
+        return False
+    said = read_json(out / "config.json")
+    try:
+        of = {"data": said["received"]["sha256"], "config": _digest(said["config"]), "seed": said["seed"]}
+        return said["status"] == "done" and of == identity
+    except (KeyError, TypeError):
+        return False
 
 
 def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | None:
@@ -325,8 +342,8 @@ def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | N
     if not (out / checkpoint.NAME).exists():
         if any(path.name.removesuffix(".part") not in (*_BEGUN, checkpoint.NAME) for path in out.iterdir()):
             raise SansfaceError(
-                f"there is no checkpoint in {out} to resume from, so its run is finished or was another; "
-                "start anew with --overwrite."
+                f"there is no checkpoint in {out} to resume from, so what it holds is finished or another "
+                "run; start anew with --overwrite."
             )
         return None
     kept = checkpoint.load(out / checkpoint.NAME)

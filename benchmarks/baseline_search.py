@@ -23,17 +23,16 @@ def trials():
     """Changes to `baseline_config()`; the total of steps, and so the time, stays."""
     both = lambda **values: {"stage1": values, "stage2": values}  # noqa: E731
     return {
-        "as ours, colour weight 4": {},
+        "colour weight 2": {},
         "colour weight 1": both(colour=1.0),
-        "colour weight 2": both(colour=2.0),
-        "colour weight 8": both(colour=8.0),
+        "colour weight 4": both(colour=4.0),
         "beta to 0.005": {"stage2": {"beta": Ramp(0.01, 0.005, 0.7)}},
         "beta to 0.001": {"stage2": {"beta": Ramp(0.01, 0.001, 0.7)}},
         "short first stage (30 steps)": {"stage1": {"steps": 30}, "stage2": {"steps": 300}},
         "long first stage (160 steps)": {"stage1": {"steps": 160}, "stage2": {"steps": 170}},
         "smoothness to 3.6e-3": {"stage2": {"smoothness": Ramp(7e-3, 3.6e-3)}},
         "smoothness to 0.9e-3": {"stage2": {"smoothness": Ramp(7e-3, 0.9e-3)}},
-        "three views a step": both(views=3),
+        "two views a step": both(views=2),
         "radiance rate 5e-3": {"radiance_rate": 5e-3},
     }
 

@@ -52,7 +52,7 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
     everything = {
         "targets": "all",
         "silhouettes": "all",
-        "colour": 4.0,
+        "colour": 2.0,
         "gradient": gradient,
         "lipschitz": 0.0,
     }

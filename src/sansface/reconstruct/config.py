@@ -114,14 +114,16 @@ def _fast(resolution: int) -> Config:
         stage2=Stage(
             steps=400,
             beta=Ramp(0.01, 0.002, share=0.7),
+            colour=1.0,  # of the neutral views: the paper drops it here, and the back of the head is worse
             gradient=4.0,
             lipschitz=1e-6,
             coverage=1.0,
             smoothness=Ramp(7e-3, 1.8e-3 / detail**0.5),
-            targets="sensitive",
+            views=3,
         ),
         patch=round(64 * detail**0.5),
         silhouette_rays=round(8000 * detail**0.5),
+        rate_decay=0.01,
     )
 
 

@@ -214,6 +214,23 @@ def test_the_paper_preset_trains():
     assert all(math.isfinite(v) for m in moments for v in m.losses.values())
 
 
+def test_the_fast_preset_trains():
+    """Its own stages on a smaller grid: colour in the first, gradients in the second."""
+    config = preset("fast")
+    settings = config.field_settings | {"levels": (4, 8, 16), "feature_nodes": 8}
+    steps = {"stage1": {"steps": 2}, "stage2": {"steps": 4}}
+    _, moments = trained(changed(config, {"field_settings": settings, "silhouette_rays": 300, **steps}))
+    assert all("colour" in m.losses for m in moments if m.stage == 1)
+    assert any("gradient" in m.losses for m in moments if m.stage == 2)
+    assert all("coverage" in m.losses for m in moments)
+    assert all(math.isfinite(v) for m in moments for v in m.losses.values())
+
+
+def test_both_kinds_of_views_can_be_compared_in_one_stage():
+    _, moments = trained(small_config(0, 3, stage2={"targets": "all", "colour": 1.0, "views": 8}))
+    assert all({"colour", "gradient"} <= m.losses.keys() for m in moments)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", FIELDS)

@@ -63,11 +63,16 @@ class Config:
     feature_rate: float = 2e-2
     radiance_rate: float = 2e-3
     rate_decay: float = 0.1  # of the rates from a stage's start to its end
+    rate_shape: str = "exponential"  # of that decay: by equal factors, or along half a cosine
     mesh_resolution: int = 256  # cells along the cube's edge
 
     def __post_init__(self) -> None:
         # A look needs neighbours on both sides, and so does a pixel's σ; each of ten views gets its rays.
         _at_least(self, coarse_looks=3, patch=3, samples=1, silhouette_rays=10, mesh_resolution=2)
+        if self.rate_shape not in ("exponential", "cosine"):
+            raise SansfaceError(
+                f"the rates' shape is 'exponential' or 'cosine', not {self.rate_shape!r}; correct it."
+            )
         _at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,6 +129,7 @@ def _fast(resolution: int) -> Config:
         patch=round(64 * detail**0.5),
         silhouette_rays=round(8000 * detail**0.5),
         rate_decay=0.01,
+        rate_shape="cosine",
     )
 
 

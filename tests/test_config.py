@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import FrozenInstanceError, replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -100,3 +101,18 @@ def test_settings_beyond_their_limits_are_refused(changes, named):
     with pytest.raises(SansfaceError, match=named) as caught:
         changed(preset("fast"), changes)
     assert "correct" in str(caught.value)
+
+
+def test_an_unknown_shape_of_the_rates_is_refused():
+    with pytest.raises(SansfaceError, match="'exponential' or 'cosine', not 'linear'"):
+        changed(preset("fast"), {"rate_shape": "linear"})
+
+
+def test_larger_pictures_get_a_finer_grid_but_smaller_ones_no_coarser():
+    levels = {n: preset("fast", n).field_settings["levels"] for n in (32, 64, 128, 256, 512)}
+    assert levels[32] == levels[64] == (6, 12, 24, 48, 96)
+    finest = [levels[n][-1] for n in (64, 128, 256, 512)]
+    assert finest == sorted(set(finest))
+    # Nodes of the finest level, the dearest thing that grows, grow more slowly than the pixels do.
+    assert all((b / a) ** 3 < 4 for a, b in pairwise(finest))
+    assert preset("paper", 256) == preset("paper")

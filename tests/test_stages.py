@@ -149,15 +149,17 @@ def test_layers_are_bounded_from_the_stage_that_asks_for_it():
         assert all(layer.bound.item() == bounded for layer in layers)
 
 
-def test_rates_fall_to_their_share():
-    config = small_config()
+@pytest.mark.parametrize(("shape", "half_way"), [("exponential", 0.1**0.5), ("cosine", 0.55)])
+def test_rates_fall_to_their_share(shape, half_way):
+    config = small_config(rate_decay=0.1, rate_shape=shape)
     field, _ = trained(small_config(0, 0))
     optimiser = make_optimiser(field, config)
     starts = {group["lr"] for group in optimiser.param_groups}
     assert starts == {config.distance_rate, config.feature_rate, config.radiance_rate}
-    set_rates(optimiser, config, 0.5)
-    for group in optimiser.param_groups:
-        assert group["lr"] == pytest.approx(group["start"] * config.rate_decay**0.5)
+    for progress, factor in ((0.0, 1.0), (0.5, half_way), (1.0, 0.1)):
+        set_rates(optimiser, config, progress)
+        for group in optimiser.param_groups:
+            assert group["lr"] == pytest.approx(group["start"] * factor)
 
 
 def test_a_vanished_surface_is_said():

@@ -58,7 +58,6 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
     }
     return replace(
         fast,
-        preset="fast",
         stage1=replace(fast.stage1, **everything),
         stage2=replace(fast.stage2, **everything),
     )

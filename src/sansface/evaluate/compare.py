@@ -8,14 +8,13 @@ import numpy as np
 from sansface.capture import Camera
 from sansface.evaluate.geometry import Score, error_per_vertex
 from sansface.evaluate.pictures import heat_map, render_mesh
-from sansface.evaluate.png import png_bytes
+from sansface.evaluate.png import write_png
 from sansface.evaluate.raycast import Caster
-from sansface.evaluate.viewpoints import viewpoints
-from sansface.files import write_json, written_beside
+from sansface.evaluate.viewpoints import SHOWN, viewpoints
+from sansface.files import write_json
 from sansface.report import write_report
 from sansface.surface.mesh import Mesh
 
-VIEWS = ("front", "three_quarter", "side")
 SIZE = 400
 WORST = 20.0
 """Distance at the bright end of the heat map, in 1e-3 R: always the same, so that reports compare."""
@@ -38,8 +37,7 @@ def tell(
     """
     (folder / "pictures").mkdir(exist_ok=True)
     for name, picture in comparison(mesh, truth, face, center, score.radius).items():
-        with written_beside(folder / "pictures" / f"{name}.png") as part:
-            part.write_bytes(png_bytes(picture))
+        write_png(folder / "pictures" / f"{name}.png", picture)
     write_json(folder / "score.json", score.as_dict())
     return write_report(folder)
 
@@ -55,7 +53,7 @@ def comparison(
     casters = {"mesh": Caster(mesh), "truth": Caster(truth)}
     cameras = viewpoints(face, center, radius, SIZE)
     pictures = {}
-    for view in VIEWS:
+    for view in SHOWN:
         for kind, caster in casters.items():
             pictures[f"{kind}_{view}"] = render_mesh(caster, cameras[view])
         pictures[f"error_{view}"] = heat_map(casters["mesh"], errors, cameras[view], WORST, unit="e-3R")

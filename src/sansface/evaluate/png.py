@@ -2,8 +2,11 @@
 
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
+
+from sansface.files import written_beside
 
 
 def png_bytes(array: np.ndarray) -> bytes:
@@ -30,3 +33,12 @@ def png_bytes(array: np.ndarray) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write a picture that `png_bytes` takes, beside and renamed.
+
+    Raises SansfaceError where it cannot be written.
+    """
+    with written_beside(path) as part:
+        part.write_bytes(png_bytes(picture))

@@ -6,6 +6,9 @@ import numpy as np
 
 from sansface.capture import Camera
 
+SHOWN = ("front", "three_quarter", "side")
+"""Of the viewpoints, those that a report shows."""
+
 DISTANCE = 3.4
 """From the centre, in radii."""
 

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 
 from sansface.evaluate.pictures import render_mesh
-from sansface.evaluate.png import png_bytes
+from sansface.evaluate.png import write_png
 from sansface.evaluate.raycast import Caster
-from sansface.evaluate.viewpoints import viewpoints
+from sansface.evaluate.viewpoints import SHOWN, viewpoints
 from sansface.fields.field import Field
-from sansface.files import written_beside
 from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.render.sampling import look
 from sansface.surface.mesh import Mesh
@@ -18,14 +17,7 @@ from sansface.surface.mesh import Mesh
 KINDS = ("protected", "preview_", "mesh_", "truth_", "error_")
 PREVIEW_SIZE = 200
 MESH_SIZE = 400
-MESH_VIEWS = ("front", "three_quarter", "side")
 COLUMNS = 10
-
-
-def write(path: Path, picture: np.ndarray) -> None:
-    """Write a (h, w, 3) uint8 picture as PNG, beside and renamed."""
-    with written_beside(path) as part:
-        part.write_bytes(png_bytes(picture))
 
 
 def contact_sheet(supervision: Supervision) -> np.ndarray:
@@ -68,8 +60,8 @@ def write_mesh_pictures(folder: Path, mesh: Mesh, supervision: Supervision) -> N
     normalised = Mesh((mesh.vertices - center) / radius, mesh.faces)
     cameras = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, MESH_SIZE)
     caster = Caster(normalised)
-    for name in MESH_VIEWS:
-        write(folder / f"mesh_{name}.png", render_mesh(caster, cameras[name]))
+    for name in SHOWN:
+        write_png(folder / f"mesh_{name}.png", render_mesh(caster, cameras[name]))
 
 
 def _face_cameras(supervision: Supervision):

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sansface.protect.contents import inside_outline
 from sansface.protect.operators import Operator
 from sansface.reconstruct.supervision import Kind, View
 
@@ -63,7 +64,7 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
         colour=tensor(view.target) if colour else None,
         colour_known=tensor(shared if colour else np.zeros_like(shared)),
         modulus=tensor(operator(view.target) if colour else view.target),
-        modulus_known=~_grown(~tensor(shared)) if colour else tensor(shared),
+        modulus_known=tensor(inside_outline(shared) if colour else shared),
         coverage=tensor(view.coverage),
         outline=tensor(np.flatnonzero(view.outline & known)),
         elsewhere=tensor(np.flatnonzero(~view.outline & known)),

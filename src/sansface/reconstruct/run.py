@@ -18,6 +18,7 @@ import torch
 
 from sansface import __version__
 from sansface.errors import SansfaceError
+from sansface.evaluate.png import write_png
 from sansface.fields.field import Field
 from sansface.files import fresh_folder, read_json, write_json, written_beside
 from sansface.reconstruct import checkpoint, pictures
@@ -110,7 +111,7 @@ def reconstruct(
     log = _Log(out, supervision, config, identity, kept, on_progress)
     log.describe(place, status="running")
     if not supervision.unprotected:
-        pictures.write(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
+        write_png(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
 
     def restore(field: Field, optimiser: torch.optim.Adam, stage: int) -> int:
         if kept is None or stage > kept.run["stage"]:
@@ -219,7 +220,7 @@ class _Log:
         """Normals of the surface so far: geometry, never the radiance."""
         picture = pictures.preview(moment.field, self.supervision)
         name = f"preview_{moment.stage}_{moment.step:06d}.png"
-        pictures.write(self.out / "pictures" / name, picture)
+        write_png(self.out / "pictures" / name, picture)
         self.previewed = time.monotonic()
 
     def finishing(self, what: str) -> None:

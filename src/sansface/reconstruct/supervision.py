@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from sansface.capture import Camera, Role
-from sansface.protect.contents import Bundle, BundleFrame
+from sansface.protect.contents import Bundle, BundleFrame, inside_outline
 from sansface.protect.operators import Operator
 
 
@@ -100,6 +100,4 @@ def _coverage_of_picture(values: np.ndarray) -> np.ndarray:
 
 def _grown(mask: np.ndarray) -> np.ndarray:
     """(h, w) bool: pixels with a true pixel in their 3 × 3 neighbourhood."""
-    padded = np.pad(mask, 1)
-    h, w = mask.shape
-    return np.logical_or.reduce([padded[y : y + h, x : x + w] for y in range(3) for x in range(3)])
+    return ~inside_outline(~mask)

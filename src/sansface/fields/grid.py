@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sansface.fields.differences import CentralDifferences, MeanSquaredSecondDifference, WeightedEikonal
 from sansface.fields.field import Field
 from sansface.fields.radiance import AlbedoTimesShading, RadianceNetwork
 
@@ -78,7 +79,7 @@ class GridSurface:
     def __init__(self, distance: Tensor, features: Tensor) -> None:
         self.distance, self.features = distance, features
         self.spacing = 2 / (distance.shape[-1] - 1)
-        self.packed = torch.cat([distance, *_central_differences(distance, self.spacing)], dim=1)
+        self.packed = CentralDifferences.apply(distance, self.spacing)
         self.fixed = distance.detach()
 
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
@@ -99,29 +100,14 @@ class GridSurface:
         return values[:, 0], values[:, 1:]
 
     def eikonal(self, generator: torch.Generator) -> Float[Tensor, ""]:
-        length = self.packed[0, 1:].square().sum(dim=0).add(1e-12).sqrt()
-        weight = torch.where(self.fixed[0, 0].abs() < NEAR, 1.0, 0.1)
-        return ((length - 1).square() * weight).sum() / weight.sum()
+        weight = torch.where(self.fixed.abs() < NEAR, 1.0, 0.1)
+        return WeightedEikonal.apply(self.packed, weight)
 
     def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
-        total = self.distance.new_zeros(())
-        for axis in (2, 3, 4):
-            f = self.distance.movedim(axis, 0)
-            total = total + (f[2:] - 2 * f[1:-1] + f[:-2]).square().mean()
-        return total / self.spacing**4
+        return MeanSquaredSecondDifference.apply(self.distance) / self.spacing**4
 
 
 def _interpolate(grid: Tensor, points: Tensor) -> Tensor:
     """Trilinear values (n, c) of a grid (1, c, d, h, w) over [-1, 1]³."""
     values = F.grid_sample(grid, points.view(1, -1, 1, 1, 3), padding_mode="border", align_corners=True)
-    return values[0, :, :, 0, 0].T
-
-
-def _central_differences(f: Tensor, spacing: float) -> list[Tensor]:
-    """∂f/∂x, ∂f/∂y, ∂f/∂z on the nodes; one-sided, at half the weight, on the border."""
-    p = F.pad(f, (1, 1, 1, 1, 1, 1), mode="replicate")
-    inner = slice(1, -1)
-    x = p[..., inner, inner, 2:] - p[..., inner, inner, :-2]
-    y = p[..., inner, 2:, inner] - p[..., inner, :-2, inner]
-    z = p[..., 2:, inner, inner] - p[..., :-2, inner, inner]
-    return [d / (2 * spacing) for d in (x, y, z)]
+    return values.view(grid.shape[1], -1).T

@@ -33,6 +33,9 @@ class Ball:
     def smoothness(self, generator: torch.Generator) -> Tensor:
         return torch.zeros(())
 
+    def volume(self, generator: torch.Generator) -> Tensor:
+        return torch.zeros(())
+
 
 def parallel_rays(offsets: Tensor, distance: float = 3.0) -> tuple[Tensor, Tensor]:
     """Rays along +z that pass the z axis at these offsets along x: origins (n, 3), directions (n, 3)."""

@@ -1,5 +1,7 @@
 """Both fields against closed forms, their own numeric differences and brute force; the registry."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -264,6 +266,18 @@ def test_smoothness_is_the_mean_square_of_the_second_derivatives(make):
     assert make(plane).smoothness(rng()) < 1e-2
     assert make(bump).smoothness(rng()).item() == pytest.approx(12, rel=1e-2)  # 3 · 2²
     assert make(saddle).smoothness(rng()) < 1e-2
+
+
+@make_both
+def test_volume_is_the_share_of_the_cube_inside(make):
+    ball = 4 / 3 * math.pi * 0.6**3 / 8
+
+    def volume(function):
+        surface, generator = make(function), rng()
+        return sum(surface.volume(generator).item() for _ in range(20)) / 20
+
+    assert volume(sphere) == pytest.approx(ball, rel=0.1)
+    assert volume(lambda p: sphere(p) + 0.1) == pytest.approx(ball * (0.5 / 0.6) ** 3, rel=0.1)
 
 
 @make_both

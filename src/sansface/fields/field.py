@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+SOFT = 0.02
+"""Half width of the inside's edge, in radii of the sphere."""
+
 
 @runtime_checkable
 class Surface(Protocol):
@@ -36,6 +39,10 @@ class Surface(Protocol):
 
     def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
         """E Σᵢ (∂²f/∂xᵢ²)², in squared inverse units of the frame: ours, not the paper's."""
+        ...
+
+    def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        """E sigmoid(−f / SOFT) over the cube, the share of it that is inside: ours, not the paper's."""
         ...
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sansface.fields.differences import CentralDifferences, MeanSquaredSecondDifference, WeightedEikonal
-from sansface.fields.field import Field
+from sansface.fields.field import SOFT, Field
 from sansface.fields.radiance import AlbedoTimesShading, RadianceNetwork
 
 NEAR = 0.1
@@ -105,6 +105,9 @@ class GridSurface:
 
     def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
         return MeanSquaredSecondDifference.apply(self.distance) / self.spacing**4
+
+    def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        return torch.sigmoid(self.distance / -SOFT).mean()
 
 
 def _interpolate(grid: Tensor, points: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sansface.fields.encoding import octaves
-from sansface.fields.field import Field
+from sansface.fields.field import SOFT, Field
 from sansface.fields.radiance import RadianceNetwork
 
 POINTS = 1024
@@ -116,6 +116,9 @@ class MlpSurface:
         step = torch.zeros_like(points).scatter(1, axis, STEP)
         change = self.shape(points + step)[1] - self.shape(points - step)[1]
         return 3 * (change.gather(1, axis) / (2 * STEP)).square().mean()
+
+    def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        return torch.sigmoid(self.field.values(self._points(generator))[:, 0] / -SOFT).mean()
 
     def _points(self, generator: torch.Generator) -> Tensor:
         device = next(self.field.parameters()).device

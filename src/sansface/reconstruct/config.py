@@ -37,12 +37,13 @@ class Stage:
     lipschitz: float = 0.0  # λ₃ of L_lip; more than 0 bounds the radiance's layers from this stage on
     coverage: float = 0.0  # of the silhouette: ours
     smoothness: Ramp | None = None  # of the second differences: ours
+    volume: float = 0.0  # of the volume: ours, against the visual hull's excess
     targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
     silhouettes: str = "all"  # views whose coverage is compared
     views: int = 2  # pictures a step
 
     def __post_init__(self) -> None:
-        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
+        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0, volume=0)
 
 
 @dataclass(frozen=True)

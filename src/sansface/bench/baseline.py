@@ -38,7 +38,7 @@ def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervi
 
 
 def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config:
-    """The `fast` preset on colour: one schedule over all views, no Lipschitz bound.
+    """The `fast` preset on colour: one schedule over all views, no Lipschitz bound, no volume term.
 
     The first stage's steps show every view at the scales of β and smoothness of our stage 1, the second's at
     those of our stage 2; docs/results.md lists the trials by which weights and steps were chosen.
@@ -55,9 +55,11 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
         "colour": 2.0,
         "gradient": gradient,
         "lipschitz": 0.0,
+        "volume": None,
     }
     return replace(
         fast,
+        rate_shape="exponential",
         stage1=replace(fast.stage1, **everything),
         stage2=replace(fast.stage2, **everything),
     )

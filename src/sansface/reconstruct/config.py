@@ -37,13 +37,13 @@ class Stage:
     lipschitz: float = 0.0  # λ₃ of L_lip; more than 0 bounds the radiance's layers from this stage on
     coverage: float = 0.0  # of the silhouette: ours
     smoothness: Ramp | None = None  # of the second differences: ours
-    volume: float = 0.0  # of the volume: ours, against the visual hull's excess
+    volume: Ramp | None = None  # of the volume: ours, against the visual hull's excess
     targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
     silhouettes: str = "all"  # views whose coverage is compared
     views: int = 2  # pictures a step
 
     def __post_init__(self) -> None:
-        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0, volume=0)
+        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
 
 
 @dataclass(frozen=True)
@@ -114,17 +114,19 @@ def _fast(resolution: int) -> Config:
             colour=1.0,
             coverage=1.0,
             smoothness=Ramp(7e-3, 7e-3),
+            volume=Ramp(0.5, 0.05),
             targets="neutral",
             silhouettes="neutral",
         ),
         stage2=Stage(
-            steps=400,
+            steps=560,
             beta=Ramp(0.01, 0.002, share=0.7),
             colour=1.0,  # of the neutral views: the paper drops it here, and the back of the head is worse
             gradient=4.0,
             lipschitz=1e-6,
             coverage=1.0,
             smoothness=Ramp(7e-3, 1.8e-3 / detail**0.5),
+            volume=Ramp(0.5, 0.05),
             views=3,
         ),
         patch=round(64 * detail**0.5),

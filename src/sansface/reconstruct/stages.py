@@ -52,7 +52,7 @@ def train(
     Stage 2: L = λ₂ L_eik + λ₃ L_lip + λ₄ L_grad on the protected views, eq. 11.
     To both our own terms are added: the silhouettes of shared masks, a smoothness, and the volume. Between
     the outlines nothing but shading draws the surface inwards from the visual hull, and where that is faint
-    a slight pressure helps. The weights of all three are zero in the preset `paper`.
+    a slight pressure helps, the more so the earlier. The weights of all three are zero in the preset `paper`.
 
     Args:
         seed: decides everything random, together with the stage and the step alone, so that a resumed run
@@ -94,7 +94,7 @@ def train(
                 losses["coverage"] = silhouette_loss(surface, seen, config, generator)
             if stage.smoothness is not None:
                 losses["smoothness"] = surface.smoothness(generator)
-            if stage.volume > 0:
+            if stage.volume is not None:
                 losses["volume"] = surface.volume(generator)
             if stage.lipschitz > 0:
                 losses["lipschitz"] = lipschitz_product(field.radiance)
@@ -105,7 +105,7 @@ def train(
                 "eikonal": stage.eikonal,
                 "coverage": stage.coverage,
                 "smoothness": stage.smoothness.at(progress) if stage.smoothness else 0.0,
-                "volume": stage.volume,
+                "volume": stage.volume.at(progress) if stage.volume else 0.0,
                 "lipschitz": stage.lipschitz,
             }
             total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()

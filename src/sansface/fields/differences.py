@@ -87,7 +87,7 @@ class WeightedEikonal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, packed: Tensor, weight: Tensor) -> Tensor:
         slopes = packed[:, 1:]
-        length = torch.linalg.vector_norm(slopes, dim=1, keepdim=True)
+        length = slopes.square().sum(dim=1, keepdim=True).sqrt()  # vector_norm takes 80 times as long here
         share = weight / weight.sum()
         excess = length - 1
         steep = 2 * share * excess / length.clamp(min=1e-6)

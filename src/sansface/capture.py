@@ -191,12 +191,16 @@ class Sphere:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One photograph on the client's disk: where it is, its mask if it has one, its camera and role."""
+    """One photograph on the client's disk: where it is, its mask if it has one, its camera and role.
+
+    Where `image` is a video, `video_frame` counts its frames from 0.
+    """
 
     camera: Camera
     role: Role
     image: Path
     mask: Path | None = None
+    video_frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -185,8 +185,8 @@ def _model_camera(frame: Frame) -> ModelCamera:
     camera, K = frame.camera, frame.camera.K
     if K[0, 1] or camera.distortion[4]:
         raise SansfaceError(
-            f"COLMAP's OPENCV model cannot say the skew or the k3 of {frame.image.name}; undistort it first, "
-            "or convert to transforms."
+            "COLMAP's OPENCV model cannot say skewed pixels or k3; undistort the photographs first, or "
+            "choose transforms."
         )
     params = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
     kind = 1

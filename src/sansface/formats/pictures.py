@@ -1,6 +1,7 @@
 """Where a capture's pictures lie, and how large they are by their headers. No picture is decoded here."""
 
 import struct
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from sansface.errors import SansfaceError
@@ -44,7 +45,7 @@ def pictures_in(folder: Path) -> list[Path]:
         found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise SansfaceError(os_error_sentence("read", folder, error)) from error
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.stem == other.stem:
             raise SansfaceError(
                 f"{folder} holds {one.name} and {other.name} for one view; remove one of them."

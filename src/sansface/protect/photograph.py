@@ -28,7 +28,10 @@ def read_photograph(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         SansfaceError: naming the file: missing, unreadable, cut short, of another size than the intrinsics,
             not of 8 or 16 bits; no mask, or one that is empty or covers the whole picture.
     """
-    pixels = _decode(frame.image, "photograph")
+    if frame.video_frame is None:
+        pixels = _decode(frame.image, "photograph")
+    else:
+        pixels = _decode_video(frame.image, frame.video_frame)
     _check_size(pixels, frame.camera, frame.image, "photograph")
     alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
     colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
@@ -88,6 +91,28 @@ def _decode(path: Path, kind: str) -> np.ndarray:
             f"the {kind} {path} has {pixels.shape[2]} channels; save it as grey, RGB or RGBA."
         )
     return pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 65535)
+
+
+def _decode_video(path: Path, number: int) -> np.ndarray:
+    """(h, w, 3) float32 BGR in [0, 1] of one frame of a video, counted from 0; nothing is written."""
+    if not path.is_file():
+        raise SansfaceError(f"the video {path} is missing; correct the path in the capture.")
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        for _ in range(number):  # a seek may land beside the frame; so every one before it is passed over
+            if not video.grab():
+                break
+        found, pixels = video.read()
+    except cv2.error:
+        found, pixels = False, None
+    finally:
+        video.release()
+    if not found or pixels is None:
+        raise SansfaceError(
+            f"the video {path} has no frame {number} that can be decoded; choose another moment."
+        )
+    return pixels.astype(np.float32) / np.float32(255)
 
 
 def _cut_short(data: bytes) -> bool:

@@ -28,16 +28,10 @@ def read_photograph(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         SansfaceError: naming the file: missing, unreadable, cut short, of another size than the intrinsics,
             not of 8 or 16 bits; no mask, or one that is empty or covers the whole picture.
     """
-    if frame.video_frame is None:
-        pixels = _decode(frame.image, "photograph")
-    else:
-        pixels = _decode_video(frame.image, frame.video_frame)
-    _check_size(pixels, frame.camera, frame.image, "photograph")
-    alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
-    colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
+    colour, alpha = read_colour(frame)
     if frame.mask is not None:
         source, coverage = frame.mask, _read_mask(frame.mask, frame.camera)
-    elif alpha is not None and alpha.min() != alpha.max():
+    elif alpha is not None:
         source, coverage = frame.image, alpha
     else:
         raise SansfaceError(
@@ -52,6 +46,27 @@ def read_photograph(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
             f"the mask of {source} is white all over; draw the background in black to remove it."
         )
     return colour, coverage.astype(np.float32)
+
+
+def read_colour(frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Decode a photograph alone.
+
+    Returns:
+        (h, w, 3) float32 sRGB in [0, 1], not premultiplied, and
+        (h, w) float32 alpha, None where there is none or it is the same all over.
+
+    Raises:
+        SansfaceError: naming the file: missing, unreadable, cut short, of another size than the intrinsics,
+            not of 8 or 16 bits.
+    """
+    if frame.video_frame is None:
+        pixels = _decode(frame.image, "photograph")
+    else:
+        pixels = _decode_video(frame.image, frame.video_frame)
+    _check_size(pixels, frame.camera, frame.image, "photograph")
+    colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
+    alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
+    return colour, alpha if alpha is not None and alpha.min() != alpha.max() else None
 
 
 def _read_mask(path: Path, camera: Camera) -> np.ndarray:

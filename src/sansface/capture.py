@@ -80,7 +80,7 @@ class Camera:
             whole = isinstance(side, (int, np.integer)) and not isinstance(side, bool)
             if not whole or not 1 <= side <= MAX_SIDE:
                 raise SansfaceError(
-                    f"the image {name} {side!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
+                    f"the image {name} {str(side)[:40]!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
                 )
             set_(self, name, int(side))
         if K[0, 0] <= 0 or K[1, 1] <= 0 or K[1, 0] != 0 or (K[2] != (0.0, 0.0, 1.0)).any():
@@ -183,7 +183,9 @@ class Sphere:
         except (TypeError, ValueError):
             radius = 0.0
         if not 0 < radius < float("inf"):
-            raise SansfaceError(f"the sphere's radius {self.radius!r} is not a positive number; give one.")
+            raise SansfaceError(
+                f"the sphere's radius {str(self.radius)[:40]!r} is not a positive number; give one."
+            )
         object.__setattr__(self, "radius", radius)
         if self.source not in ("masks", "cameras", "given"):
             raise SansfaceError(f"the sphere's source {self.source!r} is not one of masks, cameras, given.")

@@ -68,10 +68,11 @@ def convert(
             "frames of a video are not unpacked to disk, so they cannot be converted; protect them."
         )
     new = not Path(folder).exists()
-    folder, writer = fresh_folder(folder), WRITERS[name]
+    folder, writer = fresh_folder(folder).resolve(), WRITERS[name]
     part = folder.with_name(folder.name + ".part")
+    if part.exists():
+        raise SansfaceError(f"{part} is in the way, perhaps of an interrupted run; remove or rename it.")
     try:
-        shutil.rmtree(part, ignore_errors=True)
         placed = _placed(capture, part, writer)
         for place in (writer.pictures, writer.masks):
             (part / place).mkdir(parents=True)

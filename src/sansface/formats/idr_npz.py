@@ -172,7 +172,10 @@ def decomposed(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         numpy.linalg.LinAlgError: M is singular.
     """
-    P = P / np.linalg.norm(P[2, :3])  # the third row of M is then of length 1, as that of R
+    length = np.linalg.norm(P[2, :3])
+    if not length > 0:
+        raise np.linalg.LinAlgError("the last row is zero")
+    P = P / length  # the third row of M is then of length 1, as that of R
     P = P if np.linalg.det(P[:, :3]) > 0 else -P
     # the inverse of M = K R is Rᵀ K⁻¹, an orthogonal times an upper triangular matrix
     Q, U = np.linalg.qr(np.linalg.inv(P[:, :3]))

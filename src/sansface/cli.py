@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from sansface.reconstruct.run import Progress
     from sansface.reconstruct.supervision import Supervision
 
+CaptureFormat = (
+    Literal["transforms", "sdfstudio", "facescape", "nersemble", "h3ds", "npz", "colmap"] | None
+)  # the names of sansface.formats.FORMATS
 Out = Annotated[Path, arg(aliases=("-o",))]
 Flag = FlagCreatePairsOff[bool]
 Settings = UseAppendAction[tuple[str, ...]]
@@ -83,7 +86,7 @@ class Protect:
     """
 
     capture: Positional[Path]
-    """Folder with transforms.json, photographs and masks."""
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
     out: Out
     """The bundle to write, such as head.sfb."""
     operator: str = "sobel"
@@ -92,6 +95,8 @@ class Protect:
     """Pixels of the longer side of what is shared. More shows more."""
     bits: Literal[8, 16] = 8
     """Of each value."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
     share_masks: bool = True
     """Share the masks, at the same resolution. The head is worse without them."""
     center: tuple[float, float, float] | None = None
@@ -118,7 +123,7 @@ class Protect:
         if self.sheet is not None:
             _check_free(self.sheet, self.overwrite)
             check_apart(self.sheet, self.out)
-        capture = read_capture(self.capture)
+        capture = read_capture(self.capture, self.format)
         with progress_bar("protecting") as show:
             bundle = protect(capture, settings, lambda done, frames: show(done / frames))
         if self.sheet is not None:
@@ -127,6 +132,30 @@ class Protect:
         print(summary(bundle))
         print(f"{self.out}: {len(bundle_bytes(bundle)):,} bytes in {time.monotonic() - began:.1f} s.")
         print(f"Look at all that it holds before you send it: sansface inspect {self.out}")
+
+
+@dataclass(frozen=True)
+class Convert:
+    """On your device: write a capture in another format. Pictures are copied as they are, unprotected."""
+
+    capture: Positional[Path]
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
+    out: Out
+    """Folder for the converted capture; must be empty or new."""
+    format: Literal["transforms", "npz", "colmap", "colmap-text"] = "transforms"
+    """To write. Only transforms can say roles; npz is IDR's, NeuS's and VolSDF's."""
+    from_format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+
+    def run(self) -> None:
+        from sansface.formats import convert, read_capture
+
+        capture = read_capture(self.capture, self.from_format)
+        with progress_bar("converting") as show:
+            whole = convert(capture, self.out, self.format, lambda done, frames: show(done / frames))
+        print(f"{self.out}: {len(capture.frames)} frames as {self.format}.")
+        if not whole:
+            print(f"{self.format} cannot say roles: every frame will be read as sensitive.")
 
 
 @dataclass(frozen=True)
@@ -219,6 +248,8 @@ class Evaluate:
     """The true mesh, in the same frame."""
     capture: Path
     """The capture's folder: its cameras, sphere and head_min_y say what counts. No photograph is opened."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
     json: Path | None = None
     """Also write the scores as JSON."""
     overwrite: Flag = False
@@ -241,7 +272,7 @@ class Evaluate:
 
         if self.json is not None:
             _check_free(self.json, self.overwrite)
-        capture = read_capture(self.capture)
+        capture = read_capture(self.capture, self.format)
         radius, head_min_y = _measures(capture, self.capture)
         mesh, truth = read_mesh(self.mesh), read_mesh(self.truth)
         cameras = [frame.camera for frame in capture.frames]
@@ -270,9 +301,11 @@ class Bench:
     what: Positional[Literal["baseline"]]
     """Which comparison."""
     capture: Positional[Path]
-    """Folder with transforms.json, photographs and masks."""
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
     out: Out
     """Folder for the results; must be empty or new."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
     with_gradient: Flag = False
     """Compare gradient magnitudes of the sensitive frames, too."""
     steps_scale: float = 1.0
@@ -303,7 +336,7 @@ class Bench:
             raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
         steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
         scaled = [f"{stage}.steps={round(self.steps_scale * count)}" for stage, count in steps.items()]
-        capture = read_capture(self.capture)
+        capture = read_capture(self.capture, self.format)
         Console(stderr=True).print(
             f"UNPROTECTED: this comparison reads the photographs themselves. Keep {self.out} on this device.",
             style="bold red",
@@ -315,6 +348,7 @@ class Bench:
 VERBS = {
     "demo": Demo,
     "protect": Protect,
+    "convert": Convert,
     "inspect": Inspect,
     "reconstruct": Reconstruct,
     "evaluate": Evaluate,
@@ -322,7 +356,7 @@ VERBS = {
 }
 
 
-Verb = Demo | Protect | Inspect | Reconstruct | Evaluate | Bench
+Verb = Demo | Protect | Convert | Inspect | Reconstruct | Evaluate | Bench
 
 
 def parse(words: Sequence[str]) -> Verb:

@@ -79,8 +79,9 @@ class Camera:
             side = getattr(self, name)
             whole = isinstance(side, (int, np.integer)) and not isinstance(side, bool)
             if not whole or not 1 <= side <= MAX_SIDE:
+                said = str(side)[:40]
                 raise SansfaceError(
-                    f"the image {name} {str(side)[:40]!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
+                    f"the image {name} {said!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
                 )
             set_(self, name, int(side))
         if K[0, 0] <= 0 or K[1, 1] <= 0 or K[1, 0] != 0 or (K[2] != (0.0, 0.0, 1.0)).any():

@@ -90,11 +90,19 @@ class Protect:
     out: Out
     """The bundle to write, such as head.sfb."""
     operator: str = "sobel"
-    """sobel, scharr, prewitt or central."""
+    """sobel, scharr, prewitt, central, roberts, log or structure: docs/operators.md shows them."""
     resolution: int = 64
-    """Pixels of the longer side of what is shared. More shows more."""
-    bits: Literal[8, 16] = 8
-    """Of each value."""
+    """Pixels of the longer side of what is shared, 16 to 512. More shows more."""
+    blur: float | None = None
+    """Gaussian blur before the operator: standard deviation in pixels of what is shared, 0.25 to 8, 0 for
+    none; else 1 for log, and none for the others."""
+    bits: int = 8
+    """Of each gradient magnitude, 1 to 16."""
+    noise: float = 0.0
+    """Standard deviation of noise on the magnitudes, to 1; a change of 1 a pixel is from black to white."""
+    gain: float = 1.0
+    """Multiply the magnitudes of each sensitive photograph by a secret random factor from this (0.1 at
+    least) to 1."""
     format: CaptureFormat = None
     """Of the capture, where its folder does not tell."""
     share_masks: bool = True
@@ -117,7 +125,15 @@ class Protect:
 
         began = time.monotonic()
         settings = ProtectSettings(
-            self.resolution, self.operator, self.bits, self.share_masks, self.center, self.radius
+            self.resolution,
+            self.operator,
+            self.bits,
+            self.share_masks,
+            self.center,
+            self.radius,
+            self.blur,
+            self.noise,
+            self.gain,
         )
         _check_free(self.out, self.overwrite)
         if self.sheet is not None:

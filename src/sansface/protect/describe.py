@@ -21,8 +21,10 @@ def describe(bundle: Bundle) -> str:
         ("schema", f"{bundle.schema}"),
         ("frames", f"{len(neutral)} neutral (colour), {len(sensitive)} sensitive (σ only)"),
         ("resolution", f"{bundle.resolution} (" + ", ".join(f"{w} x {h}" for w, h in sizes) + ")"),
-        ("operator", f"{bundle.operator.name}, sum of norms, on sRGB in [0, 1]"),
+        ("operator", f"{_operator(bundle)}, {bundle.operator.modulus.replace('-', ' ')}, on sRGB in [0, 1]"),
         ("bits", f"{bundle.bits} a value, σ from 0 to {bundle.scale:g} a pixel"),
+        ("noise", f"{bundle.noise:g} a pixel" if bundle.noise else "none"),
+        ("gain", "a random one for each sensitive picture, not told" if bundle.gain else "none"),
         ("withheld", f"{100 * withheld:.1f} % of the sensitive pixels (background and outline)"),
         ("masks", f"shared, at {bundle.resolution} pixels" if masks else "not shared"),
         ("sphere", f"center ({center}), radius {bundle.radius:.4g}, from {_SOURCES[bundle.sphere_source]}"),
@@ -50,7 +52,9 @@ def summary(bundle: Bundle) -> str:
     """What is shared and what that means, in four lines."""
     neutral = sum(frame.role is Role.NEUTRAL for frame in bundle.frames)
     masks = "shared, at the same size" if bundle.frames[0].mask is not None else "not shared"
-    sigma = f"{bundle.operator.name}, {bundle.resolution} pixels, {bundle.bits} bits"
+    sigma = f"{_operator(bundle)}, {bundle.resolution} pixels, {bundle.bits} bits"
+    sigma += f", noise {bundle.noise:g}" if bundle.noise else ""
+    sigma += ", random gains" if bundle.gain else ""
     center = ", ".join(f"{value:.4g}" for value in bundle.center)
     return "\n".join(
         [
@@ -63,6 +67,11 @@ def summary(bundle: Bundle) -> str:
             "Protected is not anonymous: what is shared remains personal, likely biometric data.",
         ]
     )
+
+
+def _operator(bundle: Bundle) -> str:
+    blur = bundle.operator.blur
+    return f"{bundle.operator.name} after a blur of {blur:g}" if blur else bundle.operator.name
 
 
 _SOURCES = {

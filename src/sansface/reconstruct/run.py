@@ -262,6 +262,8 @@ class _Log:
                     "neutral": sum(v.neutral for v in views),
                     "resolution": max(max(v.target.shape[:2]) for v in views),
                     "operator": self.supervision.operator.name,
+                    "blur": self.supervision.operator.blur,
+                    "gain": self.supervision.gain,
                     "sha256": self.identity["data"],
                 },
                 "frame": {

@@ -89,7 +89,8 @@ def bundle(ball) -> Path:
 @pytest.fixture(scope="module")
 def head(bundle) -> Path:
     out = bundle.parent / "head"
-    assert cli.main(["reconstruct", str(bundle), "-o", str(out), *QUICK]) == 0
+    frame = str(bundle.with_suffix(".frame.json"))
+    assert cli.main(["reconstruct", str(bundle), "-o", str(out), "--frame", frame, *QUICK]) == 0
     return out
 
 
@@ -103,20 +104,22 @@ def test_protect_says_what_is_shared_and_what_that_means(ball, tmp_path, say):
     assert code == 0
     assert "5 sensitive photographs: gradient magnitudes only (sobel, 24 pixels, 8 bits)" in told
     assert "3 neutral photographs" in told
-    assert f"radius {RADIUS}, unit cm" in told
+    assert "its place, size and direction in your world are not told" in told
     assert "Protected is not anonymous" in told
     assert f"{out.stat().st_size:,} bytes" in told
     assert progress.splitlines()[-1].startswith("protecting: 100 %")
     assert ".png" not in progress  # names of photographs: a screen may be kept as a log
     assert cv2.imread(str(sheet)) is not None
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["head.sfb"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"head.sfb", "head.frame.json"}
 
 
 def test_protect_takes_every_option(ball, tmp_path, say):
     out = tmp_path / "head.sfb"
     words = ["--operator", "scharr", "--resolution", 32, "--bits", 12, "--no-share-masks", "--radius", 3]
     words += ["--blur", 0.5, "--noise", 0.01, "--gain", 0.5]
-    assert say("protect", ball, "-o", out, *words, "--center", *BALL_CENTER)[0] == 0
+    code, told, _ = say("protect", ball, "-o", out, *words, "--center", *BALL_CENTER, "--share-frame")
+    assert code == 0
+    assert "radius 3, unit cm" in told
     found = sf.read_bundle(out)
     assert (found.operator.name, found.resolution, found.bits, found.radius) == ("scharr", 32, 12, 3.0)
     assert (found.operator.blur, found.noise, found.gain) == (0.5, 0.01, True)

@@ -13,6 +13,7 @@ import numpy as np
 from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.errors import SansfaceError
 from sansface.protect.contents import MAX_BITS, MAX_NOISE, SCALE_STEPS, Bundle, BundleError, BundleFrame
+from sansface.protect.frame import UserFrame, without_frame
 from sansface.protect.operators import Operator, operator
 from sansface.protect.photograph import read_codes
 from sansface.protect.reduce import disturbed, mask_codes, modulus, neutral_codes, reduce, sensitive_codes
@@ -77,7 +78,7 @@ def protect(
     progress: Callable[[int, int], None] | None = None,
     rng: np.random.Generator | None = None,
 ) -> Bundle:
-    """Protect a capture.
+    """Protect a capture; the bundle is in the capture's own frame, which `protect_capture` takes off.
 
     For each photograph: decode, remove the background by its mask, undistort, average down to `resolution`;
     a sensitive one then becomes σ, withheld at its outline, with gain and noise if asked for. Then the
@@ -130,13 +131,23 @@ def protect(
     )
 
 
+def protect_capture(
+    capture: Capture,
+    settings: ProtectSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    rng: np.random.Generator | None = None,
+) -> tuple[Bundle, UserFrame]:
+    """What `protect` makes without the user's frame and unit, and the way back, which stays with the user."""
+    return without_frame(protect(capture, settings, progress, rng))
+
+
 def _check_roles(frames: Sequence[Frame]) -> None:
     neutral = sum(frame.role is Role.NEUTRAL for frame in frames)
     sensitive = len(frames) - neutral
     if neutral == 0:
         raise SansfaceError(
             "no frame is neutral: without photographs of the rear of the head a head template is needed, "
-            'which this version does not have; take some and label them "role": "neutral".'
+            "which this version does not have; take some, and run `sansface roles CAPTURE --write`."
         )
     if neutral < MIN_NEUTRAL:
         raise SansfaceError(
@@ -145,7 +156,7 @@ def _check_roles(frames: Sequence[Frame]) -> None:
     if sensitive == 0:
         raise SansfaceError(
             "all frames are neutral, so there is nothing to protect; label every photograph in which any of "
-            'the face shows "role": "sensitive".'
+            'the face shows "role": "sensitive", or let `sansface roles` decide.'
         )
     if sensitive < MIN_SENSITIVE:
         raise SansfaceError(

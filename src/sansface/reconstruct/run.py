@@ -162,7 +162,9 @@ def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
             return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
 
         mesh = extract(sdf, resolution)
-    return transform(largest_component(mesh), supervision.center, supervision.radius)
+    return transform(
+        largest_component(mesh), supervision.center, supervision.radius, supervision.rotation
+    )
 
 
 class _Log:
@@ -269,6 +271,7 @@ class _Log:
                 "frame": {
                     "center": [float(c) for c in self.supervision.center],
                     "radius": float(self.supervision.radius),
+                    "rotation": self.supervision.rotation.tolist(),
                     "unit": self.supervision.unit,
                 },
                 "seconds": {"total": round(self.seconds(), 2)},

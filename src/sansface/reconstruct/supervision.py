@@ -1,6 +1,6 @@
 """What the reconstruction learns from: arrays, cameras and their kinds. Never a path, never a photograph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from sansface.capture import Camera, Role
 from sansface.protect.contents import Bundle, BundleFrame, inside_outline, levels
+from sansface.protect.frame import UserFrame
 from sansface.protect.operators import Operator
 
 COARSE_BITS = 7
@@ -55,7 +56,7 @@ class Supervision:
     Attributes:
         views: in the bundle's order.
         operator: σ of the moduli.
-        center, radius, unit: of the user's frame, x_world = center + radius · x.
+        center, radius, rotation, unit: of the mesh's frame, x_world = center + radius · rotation x.
         unprotected: colour of sensitive frames is among the targets: a baseline, never from a bundle.
         tolerance: how far a modulus may be from its code, which stands for an interval.
         gain: is each view's modulus times an unknown factor of its own?
@@ -69,19 +70,21 @@ class Supervision:
     unprotected: bool = False
     tolerance: float = 0.0
     gain: bool = False
+    rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
 
 
-def from_bundle(bundle: Bundle) -> Supervision:
-    """The supervision in a verified bundle."""
+def from_bundle(bundle: Bundle, frame: UserFrame | None = None) -> Supervision:
+    """The supervision in a verified bundle; its mesh comes in the bundle's frame, or in the one given."""
     coarse = bundle.bits <= COARSE_BITS
     return Supervision(
         views=tuple(_view(frame) for frame in bundle.frames),
         operator=bundle.operator,
-        center=bundle.center,
-        radius=bundle.radius,
-        unit=bundle.unit,
+        center=bundle.center if frame is None else frame.center,
+        radius=bundle.radius if frame is None else frame.radius,
+        unit=bundle.unit if frame is None else frame.unit,
         tolerance=bundle.scale / (levels(bundle.bits) - 1) / 2 if coarse else 0.0,
         gain=bundle.gain,
+        rotation=np.eye(3) if frame is None else frame.rotation,
     )
 
 

@@ -108,19 +108,24 @@ def make_masks(
         if progress is not None:
             progress(done, len(capture.frames))
     if has_transforms(folder):  # other formats find masks by place and name
-        home = folder.absolute()
         annotate(
-            folder, "mask_path", {image: path.relative_to(home).as_posix() for image, path in named.items()}
+            folder, "mask_path", {image: _below(path, folder).as_posix() for image, path in named.items()}
         )
     return counts
 
 
 def _place(image: Path, folder: Path) -> Path:
     """`masks/`, the picture's path below its own folder of pictures, and `.png`."""
-    image, folder = image.absolute(), folder.absolute()
-    name = image.relative_to(folder) if image.is_relative_to(folder) else Path(image.name)
+    name = _below(image, folder)
+    name = Path(image.name) if name.is_absolute() else name
     below = Path(*name.parts[1:]) if len(name.parts) > 1 else name
     return folder / "masks" / below.with_name(f"{below.name}.png")
+
+
+def _below(path: Path, folder: Path) -> Path:
+    """The path seen from the folder, where it lies in it."""
+    path, folder = path.absolute(), folder.absolute()
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def _check_some(mask: np.ndarray, image: Path, source: str) -> None:

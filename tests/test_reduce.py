@@ -9,6 +9,7 @@ from sansface.errors import SansfaceError
 from sansface.protect.contents import inside_outline
 from sansface.protect.operators import OPERATORS, operator
 from sansface.protect.reduce import (
+    WHOLE,
     disturbed,
     mask_codes,
     modulus,
@@ -221,3 +222,13 @@ def test_cameras_that_look_nowhere_together_are_refused():
     away = [looking_at(BALL_CENTER + offset, BALL_CENTER + 2 * offset) for offset in offsets]
     with pytest.raises(SansfaceError, match="look away"):
         sphere_from_cameras(away)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "resolution"), [(4000, 3000, 64), (5760, 3840, 100), (997, 613, 61)]
+)
+def test_the_inside_of_a_large_photograph_counts_as_inside(width, height, resolution):
+    whole = np.full((height, width, 3), 255, np.uint8)
+    reduced = reduce(whole, whole[:, :, 0], camera_of(width, height), resolution)
+    assert (reduced.coverage >= WHOLE).all()
+    np.testing.assert_allclose(reduced.colour, 1, atol=1e-6)

@@ -57,16 +57,25 @@ def reduce(colour: np.ndarray, coverage: np.ndarray, camera: Camera, resolution:
         )
     width = max(1, round(camera.width * resolution / longer))
     height = max(1, round(camera.height * resolution / longer))
-    narrow = np.concatenate(
-        [
-            cv2.resize(strip, (width, len(strip)), interpolation=cv2.INTER_AREA)
-            for strip in _strips(colour, coverage, camera)
-        ]
-    )
-    small = np.clip(cv2.resize(narrow, (width, height), interpolation=cv2.INTER_AREA), 0, 1)
+    narrow = np.concatenate([_averaged(strip, 1, width) for strip in _strips(colour, coverage, camera)])
+    small = np.clip(_averaged(narrow, 0, height), 0, 1)
     camera = Camera(camera.K, camera.width, camera.height, camera.cam_from_world).resized(width, height)
     coverage = small[:, :, 3]
     return Reduced(camera, np.minimum(small[:, :, :3], coverage[:, :, None]), coverage)
+
+
+def _averaged(layers: np.ndarray, axis: int, count: int) -> np.ndarray:
+    """The means of `count` equal parts of the rows (axis 0) or columns (axis 1): of ones exactly 1.
+
+    OpenCV's float32 weights add up to 1 to a millionth only, so their sum, rounded alike, is divided by.
+    """
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        size = (count, values.shape[0]) if axis else (values.shape[1], count)
+        return cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+
+    one = np.ones((1, layers.shape[1]) if axis else (layers.shape[0], 1), np.float32)
+    return mean(layers) / mean(one)[:, :, None]
 
 
 def _strips(colour: np.ndarray, coverage: np.ndarray, camera: Camera) -> Iterator[np.ndarray]:

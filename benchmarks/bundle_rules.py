@@ -16,7 +16,9 @@ SMOOTHING = {
     "scharr": ([3, 10, 3], 32),
     "prewitt": ([1, 1, 1], 6),
     "central": ([0, 1, 0], 2),
+    "structure": ([1, 2, 1], 8),
 }
+MODULI = {"log": "norm-of-sum", "structure": "structure-tensor"}
 LOCAL_HEADER, DIRECTORY_ENTRY, END_RECORD = 30, 46, 22
 
 
@@ -59,9 +61,18 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
         canonical.encode() == text and "NaN" not in canonical and "Infinity" not in canonical,
         "not canonical",
     )
-    _keys(bad, manifest, "bits frames operator resolution scale schema sphere_source unit world_from_norm")
-    _rule(bad, type(manifest["schema"]) is int and manifest["schema"] == 1, "schema")
-    _rule(bad, type(manifest["bits"]) is int and manifest["bits"] in (8, 16), "bits")
+    bits, noise, gain = manifest["bits"], manifest.get("noise", 0.0), manifest.get("gain", False)
+    strengths = "gain noise " if manifest["schema"] == 2 else ""
+    newer = bits not in (8, 16) or noise > 0 or gain or "blur" in manifest["operator"]
+    newer = newer or manifest["operator"]["name"] not in ("sobel", "scharr", "prewitt", "central")
+    _keys(
+        bad,
+        manifest,
+        f"bits frames {strengths}operator resolution scale schema sphere_source unit world_from_norm",
+    )
+    _rule(bad, type(manifest["schema"]) is int and manifest["schema"] == 1 + newer, "schema")
+    _rule(bad, type(bits) is int and 1 <= bits <= 16, "bits")
+    _rule(bad, _real(noise) and 0 <= noise <= 1 and type(gain) is bool, "noise or gain")
     resolution = manifest["resolution"]
     _rule(bad, type(resolution) is int and 1 <= resolution <= 1024, "resolution")
     _rule(bad, manifest["unit"] in ("unknown", "arbitrary", "mm", "cm", "m", "in"), "unit")
@@ -72,7 +83,7 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
     _rule(bad, _real(radius) and 0 < radius <= 1e9, "radius")
     scale = manifest["scale"]
     _rule(bad, _real(scale) and 1 / 256 <= scale <= 2 and (scale * 256).is_integer(), "scale")
-    _operator(bad, manifest["operator"])
+    reach = _operator(bad, manifest["operator"])
     expected = {"manifest.json", "manifest.sha256"}
     arrays = {}
     frames = manifest["frames"]
@@ -87,7 +98,7 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
         camera = frame["camera"]
         _camera(bad, camera, resolution, stem)
         shape = [camera["height"], camera["width"]] + ([3] if frame["role"] == "neutral" else [])
-        dtype = {8: "uint8", 16: "uint16"}[manifest["bits"]]
+        dtype = "uint8" if bits <= 8 else "uint16"
         image = _array(bad, frame["image"], content[stem + ".image"], dtype, shape, stem + ".image")
         arrays[stem + ".image"] = image
         mask = None
@@ -96,13 +107,16 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
             arrays[stem + ".mask"] = mask
         if frame["role"] == "sensitive":
             _rule(bad, bool((image != 0).any()), f"{stem} all withheld")
+            _rule(bad, int(image.max()) <= 2**bits, f"{stem} has codes above its bits")
         if mask is not None:
-            _silhouette(bad, frame["role"], image, mask, stem)
+            _silhouette(bad, frame["role"], image, mask, reach, stem)
     _rule(bad, set(names) == expected, "unknown or missing members")
     return bad, {"manifest": manifest, "arrays": arrays}
 
 
-def _silhouette(bad: list[str], role: str, image: np.ndarray, mask: np.ndarray, stem: str) -> None:
+def _silhouette(
+    bad: list[str], role: str, image: np.ndarray, mask: np.ndarray, reach: int, stem: str
+) -> None:
     if role == "neutral":
         half = 0.5 / 255  # a mask's code stands for a coverage of up to half a step more
         most = (
@@ -112,8 +126,9 @@ def _silhouette(bad: list[str], role: str, image: np.ndarray, mask: np.ndarray, 
         )
         _rule(bad, bool((image <= most).all()), f"{stem} has colour outside its mask")
     else:
-        padded = np.pad(mask, 1, constant_values=255)  # beyond the border there is no outline
-        around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).min(axis=(2, 3))
+        padded = np.pad(mask, reach, constant_values=255)  # beyond the border there is no outline
+        size = (2 * reach + 1, 2 * reach + 1)
+        around = np.lib.stride_tricks.sliding_window_view(padded, size).min(axis=(2, 3))
         _rule(bad, not image[around < 255].any(), f"{stem} has a value at the outline")
 
 
@@ -137,15 +152,32 @@ def _camera(bad: list[str], camera: dict, resolution: int, stem: str) -> None:
     _rule(bad, float(np.linalg.norm(R.T @ pose[:3, 3])) > 1, f"{stem} camera inside the sphere")
 
 
-def _operator(bad: list[str], operator: dict) -> None:
-    _keys(bad, operator, "border colour kernel_x kernel_y modulus name")
-    weights, total = SMOOTHING[operator["name"]]
-    kernel = np.outer(weights, [-1, 0, 1]) / total
+def _operator(bad: list[str], operator: dict) -> int:
+    """Judge the operator; how far it sees, in pixels."""
+    name, blur, window = operator["name"], operator.get("blur", 0.0), operator.get("window", 0.0)
+    words = "border colour kernel_x kernel_y modulus name"
+    words = f"blur {words}" if "blur" in operator else words
+    _keys(bad, operator, f"{words} window" if name == "structure" else words)
+    _rule(bad, "blur" not in operator or (_real(blur) and 0.25 <= blur <= 8), "blur")
+    _rule(bad, window == (1.0 if name == "structure" else 0.0), "window")
+    if name == "roberts":
+        x = np.array([[0, 0, 0], [0, -1, 0], [0, 0, 1]]) / 2
+        y = np.array([[0, 0, 0], [0, 0, -1], [0, 1, 0]]) / 2
+    elif name == "log":
+        _rule(bad, blur > 0, "a Laplacian without its Gaussian")
+        x = np.array([[0, 0, 0], [1, -2, 1], [0, 0, 0]]) * blur**2
+        y = x.T
+    else:
+        weights, total = SMOOTHING[name]
+        x = np.outer(weights, [-1, 0, 1]) / total
+        y = x.T
     np_x, np_y = np.array(operator["kernel_x"]), np.array(operator["kernel_y"])
-    _rule(bad, np_x.shape == (3, 3) and np.abs(np_x - kernel).max() < 1e-7, "kernel_x")
-    _rule(bad, np_y.shape == (3, 3) and np.abs(np_y - kernel.T).max() < 1e-7, "kernel_y")
-    words = (operator["colour"], operator["border"], operator["modulus"])
-    _rule(bad, words == ("srgb", "replicate", "sum-of-norms"), "operator's words")
+    near = 1e-6 * np.abs(x).max()
+    _rule(bad, np_x.shape == (3, 3) and np.abs(np_x - x).max() < near, "kernel_x")
+    _rule(bad, np_y.shape == (3, 3) and np.abs(np_y - y).max() < near, "kernel_y")
+    said = (operator["colour"], operator["border"], operator["modulus"])
+    _rule(bad, said == ("srgb", "replicate", MODULI.get(name, "sum-of-norms")), "operator's words")
+    return 1 + math.ceil(3 * blur) + math.ceil(3 * window)
 
 
 def _array(bad: list[str], declared: dict, raw: bytes, dtype: str, shape: list[int], name: str) -> np.ndarray:

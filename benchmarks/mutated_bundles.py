@@ -29,7 +29,8 @@ from bundle_rules import decoded, violations
 from sansface.capture import Camera, Role
 from sansface.protect.bundle import Bundle, BundleError, BundleFrame, bundle_bytes, decode
 from sansface.protect.container import pack
-from sansface.protect.operators import operator
+from sansface.protect.contents import levels, word
+from sansface.protect.operators import Operator, operator
 
 # --- hashes left alone ---
 
@@ -330,14 +331,17 @@ def _same(one: dict, other: dict) -> bool:
     )
 
 
-def sample_bundle(bits: int = 8, size: int = 24) -> bytes:
-    """A valid bundle of five random pictures with a disc as mask."""
+def sample_bundle(
+    bits: int = 8, size: int = 24, sigma: Operator | None = None, noise: float = 0.0, gain: bool = False
+) -> bytes:
+    """A valid bundle of five random pictures with a disc as mask; σ is Sobel's if None."""
+    sigma = sigma or operator("sobel")
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:size, :size] + 0.5
     distance = np.hypot(rows - size / 2, columns - size / 2)
     mask = (np.clip(size / 3 - distance + 0.5, 0, 1) * 255).astype(np.uint8)
-    top = 2**bits - 1
-    dtype = np.uint8 if bits == 8 else np.uint16
+    dtype = word(bits)
+    top = np.iinfo(dtype).max
     frames = []
     for index in range(5):
         pose = np.eye(4)
@@ -348,14 +352,16 @@ def sample_bundle(bits: int = 8, size: int = 24) -> bytes:
         camera = Camera(np.array(K), size, size, pose)
         if index < 2:
             colour = rng.random((size, size, 3)) * 0.9 * (mask / 255)[:, :, None]
-            frames.append(BundleFrame(camera, Role.NEUTRAL, (colour * top).astype(dtype), mask))
+            frames.append(BundleFrame(camera, Role.NEUTRAL, (colour * top).astype(dtype), mask, bits=bits))
         else:
-            codes = rng.integers(1, top + 1, (size, size)) * (distance < size / 3 - 3)
-            frames.append(BundleFrame(camera, Role.SENSITIVE, codes.astype(dtype), mask, 0.5))
+            inside = distance < size / 3 - 1.5 - 1.5 * sigma.reach
+            codes = rng.integers(1, levels(bits) + 1, (size, size)) * inside
+            frames.append(
+                BundleFrame(camera, Role.SENSITIVE, codes.astype(dtype), mask, 0.5, bits, sigma.reach)
+            )
+    center = np.array([0.0, 1.0, 2.0])
     return bundle_bytes(
-        Bundle(
-            tuple(frames), size, operator("sobel"), bits, 0.5, np.array([0.0, 1.0, 2.0]), 3.5, "mm", "masks"
-        )
+        Bundle(tuple(frames), size, sigma, bits, 0.5, center, 3.5, "mm", "masks", noise, gain)
     )
 
 

@@ -81,3 +81,13 @@ def shared_captures() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared captures (set SANSFACE_CAPTURES)")
     return folder
+
+
+@pytest.fixture
+def shared_assets(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of shared assets, from SANSFACE_ASSETS; the test is skipped without it."""
+    folder = Path(os.environ.get("SANSFACE_ASSETS", ROOT.parent / "shared" / "assets"))
+    if not folder.is_dir():
+        pytest.skip("no shared assets (set SANSFACE_ASSETS)")
+    monkeypatch.setenv("SANSFACE_ASSETS", str(folder))
+    return folder

@@ -36,14 +36,16 @@ MLP = {
 
 
 @cache
-def ball_bundle(share_masks: bool = True, resolution: int = 24) -> Bundle:
+def ball_bundle(share_masks: bool = True, resolution: int = 24, **strengths) -> Bundle:
     """The tiny capture, protected, in a bounding sphere around the ball that is not centred on it."""
     with tempfile.TemporaryDirectory() as folder:
         capture = read_transforms_json(make_tiny_capture(Path(folder) / "capture", size=48))
         center = tuple(float(c) for c in BALL_CENTER + np.array([0.2, 0.1, -0.1]))
         return protect(
             capture,
-            ProtectSettings(resolution, share_masks=share_masks, center=center, radius=SPHERE_RADIUS),
+            ProtectSettings(
+                resolution, share_masks=share_masks, center=center, radius=SPHERE_RADIUS, **strengths
+            ),
         )
 
 

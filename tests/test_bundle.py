@@ -1,6 +1,7 @@
 """The bundle: same input, same bytes; each rule of the verifier, one by one."""
 
 import copy
+import hashlib
 import io
 import zipfile
 from dataclasses import replace
@@ -38,21 +39,79 @@ def test_reading_gives_back_what_was_written(tmp_path, bits):
         np.testing.assert_array_equal(frame.mask, told[f"frames/{index:03d}.mask"])
 
 
+def test_what_the_first_schema_can_say_has_the_bytes_that_it_always_had():
+    """Older bundles are read, and older readers read ours. These are the bytes of version 0.1.0."""
+    first = {
+        8: "60c5abcb61f1687efa21975d1e935f6188c63de92217693fe03cd082792c6eb1",
+        16: "3c6cbf572f50fd7ebfa9fd161f7a31f9b6dc8b902e8bee87b171b59851a5aa37",
+    }
+    for bits, sha in first.items():
+        assert hashlib.sha256(sample_bundle(bits)).hexdigest() == sha
+        assert decode(sample_bundle(bits)).schema == 1
+
+
+STRONG = [
+    {"bits": 1},
+    {"bits": 12},
+    {"noise": 0.05},
+    {"gain": True},
+    {"sigma": operator("sobel", 0.5)},
+    {"sigma": operator("roberts")},
+    {"sigma": operator("structure", 0.5)},
+    {"sigma": operator("log"), "bits": 4, "noise": 0.01, "gain": True},
+]
+
+
+@pytest.mark.parametrize("strong", STRONG)
+def test_the_second_schema_says_operators_and_strengths(strong):
+    data = sample_bundle(size=40, **strong)
+    assert violations(data) == []
+    bundle = decode(data)
+    assert bundle_bytes(bundle) == data
+    assert bundle.schema == 2
+    sigma = strong.get("sigma", operator("sobel"))
+    assert bundle.operator.parameters() == sigma.parameters()
+    told = (bundle.bits, bundle.noise, bundle.gain)
+    assert told == (strong.get("bits", 8), strong.get("noise", 0.0), strong.get("gain", False))
+    words = describe(bundle)
+    assert (f"{bundle.noise:g} a pixel" in words) == ("noise" in strong)
+    assert ("not told" in words) == ("gain" in strong)
+    assert (f"after a blur of {sigma.blur:g}" in words) == (sigma.blur > 0)
+
+
+@pytest.mark.parametrize("name", ["sobel", "log", "structure"])
+def test_the_outline_is_withheld_as_far_as_the_operator_sees(name):
+    """A pixel at exactly the operator's reach from the outline is refused, the next one inwards is taken."""
+    sigma = operator(name, 0.5)
+    bundle = decode(sample_bundle(size=64, sigma=sigma))
+    frame = bundle.frames[2]
+    rows, columns = np.mgrid[:64, :64]
+    mask = np.where((abs(rows - 32) < 20) & (abs(columns - 32) < 20), 255, 0).astype(np.uint8)
+    image = np.zeros_like(frame.image)
+    image[32, 51 - sigma.reach] = 9
+    assert replace(frame, image=image, mask=mask).shared().sum() == 1
+    image[32, 52 - sigma.reach] = 9
+    with pytest.raises(BundleError, match="outline"):
+        replace(frame, image=image, mask=mask)
+
+
 def test_any_tool_can_open_it():
     with zipfile.ZipFile(io.BytesIO(DATA)) as archive:
         assert archive.testzip() is None
         assert archive.namelist()[-2:] == ["manifest.json", "manifest.sha256"]
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bits", [1, 3, 8, 12, 16])
 def test_values_and_what_is_shared(bits):
     bundle = decode(sample_bundle(bits))
-    top = 2**bits - 1
+    top = np.iinfo(bundle.frames[0].image.dtype).max
     neutral, sensitive = bundle.frames[0], bundle.frames[2]
     np.testing.assert_allclose(neutral.values(), neutral.image / top, atol=1e-7)
     assert neutral.shared().all()
     codes = sensitive.image.astype(np.float64)
-    expected = np.where(codes == 0, 0, (codes - 1) / (top - 1) * 0.5)
+    steps = {1: 1, 3: 7, 8: 254, 12: 4095, 16: 65534}[bits]
+    expected = np.where(codes == 0, 0, (codes - 1) / steps * 0.5)
+    assert codes.max() <= steps + 1
     np.testing.assert_allclose(sensitive.values(), expected, atol=1e-7)
     np.testing.assert_array_equal(sensitive.shared(), codes != 0)
 
@@ -117,12 +176,14 @@ def test_cameras_that_do_not_fit(changes, says):
         (lambda b: {"resolution": 4096}, "resolution 4096"),
         (lambda b: {"bits": 16}, "16 bits"),
         (lambda b: {"bits": 12}, "12 bits"),
+        (lambda b: {"noise": 1.5}, "noise 1.5"),
+        (lambda b: {"noise": float("nan")}, "noise nan"),
+        (lambda b: {"operator": operator("sobel", 1.0)}, "reach"),
         (lambda b: {"scale": 0.25}, "unlike the bundle's"),
         (lambda b: {"unit": "ward"}, "unit"),
         (lambda b: {"sphere_source": "guess"}, "source of its sphere"),
         (lambda b: {"radius": float("nan")}, "sphere"),
         (lambda b: {"center": np.array([0, np.inf, 0])}, "sphere"),
-        (lambda b: {"schema": 2}, "schema"),
         (lambda b: {"operator": replace(operator("sobel"), kernel_x=operator("scharr").kernel_x)}, "unlike"),
     ],
 )
@@ -141,6 +202,19 @@ def test_scale_and_withheld_rules():
         replace(frame, image=np.zeros_like(frame.image))
     with pytest.raises(BundleError, match="scale other than 1"):
         replace(decode(DATA).frames[0], scale=0.5)
+
+
+def test_codes_beyond_their_bits():
+    frame = decode(sample_bundle(4)).frames[2]
+    image = np.array(frame.image)
+    image[12, 12] = 17
+    with pytest.raises(BundleError, match="4 bits cannot say"):
+        replace(frame, image=image)
+    for bits in (0, 17, -1):
+        with pytest.raises(BundleError, match="1 to 16"):
+            replace(frame, bits=bits)
+    with pytest.raises(BundleError, match="unlike the declared 9 bits"):
+        replace(frame, bits=9)
 
 
 def refusal(data: bytes) -> str:
@@ -269,7 +343,24 @@ def three_channels(manifest, arrays):
         (in_frame(2, "mask", value=None), "unknown member 'frames/002.mask'"),
         (lambda m, a: m.update(note="x"), "unknown key 'note'"),
         (lambda m, a: m.pop("unit"), "lacks the key 'unit'"),
-        (lambda m, a: m.update(schema=2), "schema version 2 is not 1"),
+        (lambda m, a: m.update(schema=3), "schema version 3 is not 1 or 2"),
+        (lambda m, a: m.update(schema=2), "schema 2 lacks the key"),
+        (lambda m, a: m.update(noise=0.1), "unknown key 'noise'"),
+        (
+            lambda m, a: m.update(schema=2, noise=0.0, gain=False),
+            "do not account for",
+        ),  # the first can say it
+        (lambda m, a: m.update(schema=2, noise=-0.0, gain=False), "do not account for"),
+        (lambda m, a: m.update(schema=2, noise=2.0, gain=True), "noise 2.0"),
+        (lambda m, a: m.update(schema=2, noise=0.1, gain=1), "neither true nor false"),
+        (lambda m, a: m.update(schema=2, noise=1, gain=True), "not a number with a decimal point"),
+        (lambda m, a: m["operator"].update(blur=0.5), "outline"),
+        (lambda m, a: m["operator"].update(blur=9.0), "the blur 9.0"),
+        (lambda m, a: m["operator"].update(blur="wide"), "the blur wide"),
+        (lambda m, a: m["operator"].update(window=1.0), "unlike ours"),
+        (lambda m, a: m["operator"].update(name="log", blur=0.0), "blur above 0"),
+        (lambda m, a: m.update(bits=17), "bits 17"),
+        (lambda m, a: m.update(bits=4), "4 bits cannot say"),
         (lambda m, a: m.update(frames=[]), "1 to 500 frames"),
         (lambda m, a: m.update(bits=16), "16 bits"),
         (lambda m, a: m.update(scale=0.3), "multiple of 1/256"),

@@ -4,11 +4,13 @@ import pytest
 
 from bundle_rules import decoded, violations
 from mutated_bundles import RAW, REHASHED, check, repacked, sample_bundle
+from sansface.protect.operators import operator
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bits", [5, 8, 16])
 def test_mutated_bundles_are_refused_or_valid(bits):
-    outcome, failures = check(sample_bundle(bits), 160, seed=bits)
+    strong = {"sigma": operator("log"), "noise": 0.01, "gain": True, "size": 40} if bits == 5 else {}
+    outcome, failures = check(sample_bundle(bits, **strong), 160, seed=bits)
     assert failures == []
     assert sum(outcome.values()) == 160
     assert sum(number for name, number in outcome.items() if name.endswith("accepted")) > 5
@@ -30,6 +32,10 @@ def test_the_judge_finds_every_kind_of_fault():
     assert "outline" in broken(lambda m, a: a.update({"frames/002.image": b"\1" * 576}))
     assert "outside its mask" in broken(lambda m, a: a.update({"frames/000.image": b"\1" * 1728}))
     assert "scale" in broken(lambda m, a: m.update(scale=0.3))
+    assert "codes above its bits" in broken(lambda m, a: m.update(bits=4))
+    assert "outline" in broken(lambda m, a: m["operator"].update(blur=2.0))  # it sees farther
+    assert "keys" in broken(lambda m, a: m.update(noise=0.01))
+    assert "schema" in broken(lambda m, a: m.update(schema=2, noise=0.0, gain=False))
     assert "unknown" in broken(lambda m, a: a.update(hidden=b"x"))
     assert "inside the sphere" in broken(
         lambda m, a: m["frames"][2]["camera"]["cam_from_world"][2].__setitem__(3, 0.5)

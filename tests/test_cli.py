@@ -89,7 +89,8 @@ def bundle(ball) -> Path:
 @pytest.fixture(scope="module")
 def head(bundle) -> Path:
     out = bundle.parent / "head"
-    assert cli.main(["reconstruct", str(bundle), "-o", str(out), *QUICK]) == 0
+    frame = str(bundle.with_suffix(".frame.json"))
+    assert cli.main(["reconstruct", str(bundle), "-o", str(out), "--frame", frame, *QUICK]) == 0
     return out
 
 
@@ -103,21 +104,25 @@ def test_protect_says_what_is_shared_and_what_that_means(ball, tmp_path, say):
     assert code == 0
     assert "5 sensitive photographs: gradient magnitudes only (sobel, 24 pixels, 8 bits)" in told
     assert "3 neutral photographs" in told
-    assert f"radius {RADIUS}, unit cm" in told
+    assert "its place, size and direction in your world are not told" in told
     assert "Protected is not anonymous" in told
     assert f"{out.stat().st_size:,} bytes" in told
     assert progress.splitlines()[-1].startswith("protecting: 100 %")
     assert ".png" not in progress  # names of photographs: a screen may be kept as a log
     assert cv2.imread(str(sheet)) is not None
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["head.sfb"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"head.sfb", "head.frame.json"}
 
 
 def test_protect_takes_every_option(ball, tmp_path, say):
     out = tmp_path / "head.sfb"
-    words = ["--operator", "scharr", "--resolution", 16, "--bits", 16, "--no-share-masks", "--radius", 3]
-    assert say("protect", ball, "-o", out, *words, "--center", *BALL_CENTER)[0] == 0
+    words = ["--operator", "scharr", "--resolution", 32, "--bits", 12, "--no-share-masks", "--radius", 3]
+    words += ["--blur", 0.5, "--noise", 0.01, "--gain", 0.5]
+    code, told, _ = say("protect", ball, "-o", out, *words, "--center", *BALL_CENTER, "--share-frame")
+    assert code == 0
+    assert "radius 3, unit cm" in told
     found = sf.read_bundle(out)
-    assert (found.operator.name, found.resolution, found.bits, found.radius) == ("scharr", 16, 16, 3.0)
+    assert (found.operator.name, found.resolution, found.bits, found.radius) == ("scharr", 32, 12, 3.0)
+    assert (found.operator.blur, found.noise, found.gain) == (0.5, 0.01, True)
     assert found.frames[0].mask is None
     assert say("protect", ball, "-o", out, "--overwrite", "--share-masks")[0] == 0
     assert sf.read_bundle(out).frames[0].mask is not None
@@ -362,6 +367,8 @@ def test_settings_that_make_no_sense(ball, bundle, tmp_path, refused):
     assert "choose one of sobel" in refused("protect", ball, "-o", out, "--operator", "blur")
     assert "resolution 4 " in refused("protect", ball, "-o", out, "--resolution", 4)
     assert "radius" in refused("protect", ball, "-o", out, "--radius", -1)
+    assert "17 bits" in refused("protect", ball, "-o", out, "--bits", 17)
+    assert "the blur 0.1 " in refused("protect", ball, "-o", out, "--blur", 0.1)
     for words, says in (
         (["--set", "stage2.steps"], "NAME=VALUE"),
         (["--set", "stage2.stops=4"], "there is no setting 'stage2.stops'"),
@@ -462,7 +469,7 @@ def test_evaluations_that_cannot_be(ball, tiny_capture, tmp_path, refused):
         ["protect"],
         ["protect", "CAPTURE"],
         ["protect", "CAPTURE", "-o", "head.sfb", "--colour"],
-        ["protect", "CAPTURE", "-o", "head.sfb", "--bits", "9"],
+        ["protect", "CAPTURE", "-o", "head.sfb", "--bits", "many"],
         ["protect", "CAPTURE", "-o", "head.sfb", "--center", "1", "2"],
         ["reconstruct", "head.sfb", "-o", "out", "--preset", "best"],
         ["bench", "race", "CAPTURE", "-o", "out"],
@@ -487,7 +494,7 @@ def test_no_option_shares_the_colours_of_a_sensitive_frame(say):
     options = set(re.findall(r"--[a-z][a-z-]*", told))
     assert options == {
         "--help", "--out", "--operator", "--resolution", "--bits", "--share-masks", "--no-share-masks",
-        "--center", "--radius", "--sheet", "--overwrite",
+        "--center", "--radius", "--sheet", "--overwrite", "--blur", "--noise", "--gain",
     }  # fmt: skip
 
 

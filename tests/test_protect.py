@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bundle_rules import violations
+from bundle_rules import decoded, violations
 from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
 from sansface.capture import Capture, Role
 from sansface.errors import SansfaceError
@@ -62,6 +62,62 @@ def test_values_are_sigma_of_the_area_average(ball):
         np.testing.assert_array_equal(shared, expected)
     largest = max(frame.values().max() for frame in bundle.frames if frame.role is Role.SENSITIVE)
     assert bundle.scale - 1 / 256 < largest <= bundle.scale
+
+
+STRONG = replace(SPHERE, operator="log", blur=0.5, bits=6, noise=0.01, gain=0.5)
+
+
+def test_strengths_are_drawn_anew_each_time_and_stay_with_the_client(ball):
+    """Nothing in the file tells the draws: given the same ones it is the same file, else another."""
+    one, two = bundle_bytes(protect(ball, STRONG)), bundle_bytes(protect(ball, STRONG))
+    assert violations(one) == violations(two) == []
+    assert one != two
+    drawn = [bundle_bytes(protect(ball, STRONG, rng=np.random.default_rng(seed))) for seed in (7, 7, 8)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    manifest = decoded(one)["manifest"]
+    assert (manifest["noise"], manifest["gain"], manifest["bits"]) == (0.01, True, 6)
+
+
+def test_each_sensitive_view_has_a_gain_of_its_own(ball):
+    settings = replace(SPHERE, gain=0.5, bits=16)
+    plain = protect(ball, replace(SPHERE, bits=16))
+    gains = []
+    for before, after in zip(plain.frames, protect(ball, settings).frames, strict=True):
+        if before.role is Role.NEUTRAL:
+            np.testing.assert_array_equal(before.image, after.image)
+            continue
+        np.testing.assert_array_equal(before.shared(), after.shared())
+        values = before.values() > 0.02
+        ratio = after.values()[values] / before.values()[values]
+        np.testing.assert_allclose(ratio, np.median(ratio), rtol=5e-3)
+        gains.append(np.median(ratio))
+    assert len({round(float(gain), 3) for gain in gains}) == len(gains) == 5
+    assert min(gains) > 0.49
+    assert max(gains) < 1.01
+
+
+def test_noise_is_on_the_shared_pixels_alone(ball):
+    plain = protect(ball, replace(SPHERE, bits=16))
+    noisy = protect(ball, replace(SPHERE, bits=16, noise=0.01))
+    for before, after in zip(plain.frames, noisy.frames, strict=True):
+        if before.role is Role.SENSITIVE:
+            np.testing.assert_array_equal(before.shared(), after.shared())
+            bright = before.values() > 0.03
+            assert np.std(after.values()[bright] - before.values()[bright]) == pytest.approx(0.01, rel=0.3)
+        else:
+            np.testing.assert_array_equal(before.image, after.image)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8, 9])
+def test_neutral_colours_keep_whole_words(ball, bits):
+    bundle = protect(ball, replace(SPHERE, bits=bits))
+    full = protect(ball, replace(SPHERE, bits=8 if bits <= 8 else 16))
+    assert violations(bundle_bytes(bundle)) == []
+    for one, other in zip(bundle.frames, full.frames, strict=True):
+        if one.role is Role.NEUTRAL:
+            np.testing.assert_array_equal(one.image, other.image)
+        else:
+            assert 1 < len(np.unique(one.image)) <= 2**bits + 1
 
 
 def test_cameras_arrive_scaled_and_normalised(ball):
@@ -237,6 +293,7 @@ def test_a_subject_that_is_all_outline(tmp_path, ball):
     mask[40:46, 40:46] = 255
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     assert "000.png is all outline at 32 pixels" in refusal(changed(ball, 0, mask=tmp_path / "mask.png"))
+    assert "blur less" in refusal(ball, replace(SPHERE, blur=8.0))
 
 
 def test_a_camera_inside_the_sphere_is_named(ball):
@@ -250,7 +307,14 @@ def test_a_camera_inside_the_sphere_is_named(ball):
     [
         ({"resolution": 4}, "resolution 4"),
         ({"resolution": 5000}, "resolution 5000"),
-        ({"bits": 12}, "neither 8 nor 16"),
+        ({"bits": 0}, "0 bits"),
+        ({"bits": 17}, "17 bits"),
+        ({"noise": -0.1}, "noise -0.1"),
+        ({"noise": float("nan")}, "noise nan"),
+        ({"gain": 0.0}, "gain 0.0"),
+        ({"gain": 1.5}, "gain 1.5"),
+        ({"blur": 9.0}, "blur 9.0"),
+        ({"operator": "log", "blur": 0.0}, "blur above 0"),
         ({"operator": "canny"}, "no operator"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from analytic import Ball
 from sansface.capture import Camera
-from sansface.protect.operators import operator
+from sansface.protect.operators import OPERATORS, Operator, operator
 from sansface.reconstruct.losses import gradient_loss
 from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
 from sansface.reconstruct.stages import silhouette_loss
@@ -16,6 +16,8 @@ from sansface.reconstruct.supervision import Kind, View
 from small import small_config, unit_camera
 
 CPU = torch.device("cpu")
+SOBEL = operator("sobel")
+WIDER = operator("sobel", 0.5)  # it sees three pixels far
 seeds = st.integers(0, 10**6)
 
 
@@ -25,7 +27,13 @@ def blob(rng: np.random.Generator, shape: tuple[int, int], share: float = 0.75) 
     return np.kron(coarse, np.ones((4, 4), dtype=bool))[: shape[0], : shape[1]]
 
 
-def a_view(kind: Kind, seed: int = 0, camera: Camera | None = None, background: bool = False) -> ViewRays:
+def a_view(
+    kind: Kind,
+    seed: int = 0,
+    camera: Camera | None = None,
+    background: bool = False,
+    sigma: Operator = SOBEL,
+) -> ViewRays:
     """A view of noise with a ragged region of known pixels."""
     rng = np.random.default_rng(seed)
     camera = camera or unit_camera()
@@ -33,9 +41,9 @@ def a_view(kind: Kind, seed: int = 0, camera: Camera | None = None, background: 
     shared = blob(rng, shape)
     shared[camera.height // 2, camera.width // 2] = True
     picture = rng.random((*shape, 3)).astype(np.float32)
-    target = picture if kind is Kind.COLOUR else operator("sobel")(picture)
+    target = picture if kind is Kind.COLOUR else sigma(picture)
     view = View(kind, camera, target, shared, shared.astype(np.float32), neutral=kind is Kind.COLOUR)
-    return view_rays(view, operator("sobel"), background, CPU)
+    return view_rays(view, sigma, background, CPU)
 
 
 def test_directions_are_the_cameras():
@@ -60,30 +68,33 @@ def test_footprint_is_the_side_of_a_pixel_and_axes_are_the_pictures():
         np.testing.assert_allclose(pixels[2] - pixels[0], [0, 1], atol=1e-4)
 
 
-def test_what_is_known_of_a_colour_view_and_of_a_modulus_view():
-    colour, both = a_view(Kind.COLOUR, 1), a_view(Kind.COLOUR, 1, background=True)
+@pytest.mark.parametrize("sigma", [SOBEL, WIDER])
+def test_what_is_known_of_a_colour_view_and_of_a_modulus_view(sigma):
+    colour, both = a_view(Kind.COLOUR, 1, sigma=sigma), a_view(Kind.COLOUR, 1, background=True, sigma=sigma)
+    reach = sigma.reach
     shared = colour.colour_known.numpy()
     assert both.colour_known.all()
     assert colour.colour is not None
     h, w = shared.shape
     for y in range(h):
         for x in range(w):
-            around = shared[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            around = shared[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
             assert colour.modulus_known[y, x].item() == around.all()
-    np.testing.assert_allclose(colour.modulus.numpy(), operator("sobel")(colour.colour.numpy()), atol=1e-6)
-    modulus = a_view(Kind.MODULUS, 1)
+    np.testing.assert_allclose(colour.modulus.numpy(), sigma(colour.colour.numpy()), atol=1e-6)
+    modulus = a_view(Kind.MODULUS, 1, sigma=sigma)
     assert modulus.colour is None
     assert not modulus.colour_known.any()
     np.testing.assert_array_equal(modulus.modulus_known.numpy(), shared)
 
 
-@given(seed=seeds, patch=st.integers(3, 20), gradient=st.booleans())
-@settings(deadline=None, max_examples=40)
-def test_a_window_against_slow_loops(seed, patch, gradient):
-    view = a_view(Kind.COLOUR, seed)
+@given(seed=seeds, patch=st.integers(3, 20), gradient=st.booleans(), sigma=st.sampled_from([SOBEL, WIDER]))
+@settings(deadline=None, max_examples=60)
+def test_a_window_against_slow_loops(seed, patch, gradient, sigma):
+    view, reach = a_view(Kind.MODULUS if gradient else Kind.COLOUR, seed, sigma=sigma), sigma.reach
     w = window(view, gradient, patch, torch.Generator().manual_seed(seed))
     (y0, x0), (h, width) = w.corner, w.size
-    assert (h, width) == (patch, patch)
+    side = min(20, patch + 2 * (reach - 1) if gradient else patch)
+    assert (h, width) == (side, side)
     assert 0 <= y0 <= 20 - h
     assert 0 <= x0 <= 20 - width
     known = (view.modulus_known if gradient else view.colour_known).numpy()
@@ -103,8 +114,8 @@ def test_a_window_against_slow_loops(seed, patch, gradient):
             assert cropped[y, x] == view.coverage[row, column]
             near = [
                 (r, c)
-                for r in range(row - 1, row + 2)
-                for c in range(column - 1, column + 2)
+                for r in range(row - reach, row + reach + 1)
+                for c in range(column - reach, column + reach + 1)
                 if 0 <= r < 20 and 0 <= c < 20
             ]
             wanted = any(known[p] for p in near) if gradient else known[row, column]
@@ -119,12 +130,17 @@ def test_a_window_against_slow_loops(seed, patch, gradient):
         assert torch.equal(origins[i], view.origin)
 
 
-@given(seed=seeds, patch=st.integers(4, 24), name=st.sampled_from(["sobel", "scharr", "central"]))
-@settings(deadline=None, max_examples=40)
-def test_no_gradient_loss_over_windows_of_the_right_picture(seed, patch, name):
+@given(
+    seed=seeds,
+    patch=st.integers(4, 24),
+    name=st.sampled_from(list(OPERATORS)),
+    blur=st.sampled_from([None, 0.3, 1.0]),
+)
+@settings(deadline=None, max_examples=80)
+def test_no_gradient_loss_over_windows_of_the_right_picture(seed, patch, name, blur):
     """With its halo, or at the picture's own border, a window's σ is the picture's; holes do not matter."""
     rng = np.random.default_rng(seed)
-    camera, sigma = unit_camera(), operator(name)
+    camera, sigma = unit_camera(), operator(name, blur)
     picture = rng.random((20, 20, 3)).astype(np.float32)
     shared = blob(rng, (20, 20), 0.9)
     shared[8:13, 8:13] = True
@@ -144,8 +160,9 @@ def test_no_gradient_loss_over_windows_of_the_right_picture(seed, patch, name):
         assert torch.equal(known, view.modulus_known)  # the whole picture, and every pixel of it counts
 
 
-def test_windows_lie_around_known_pixels_and_reach_all_of_them():
-    view = a_view(Kind.MODULUS, 3)
+@pytest.mark.parametrize("sigma", [SOBEL, WIDER])
+def test_windows_lie_around_known_pixels_and_reach_all_of_them(sigma):
+    view = a_view(Kind.MODULUS, 3, sigma=sigma)
     generator = torch.Generator().manual_seed(0)
     counted = torch.zeros(20, 20, dtype=torch.bool)
     for _ in range(300):

@@ -9,6 +9,8 @@ from sansface.errors import SansfaceError
 from sansface.protect.contents import inside_outline
 from sansface.protect.operators import OPERATORS, operator
 from sansface.protect.reduce import (
+    WHOLE,
+    disturbed,
     mask_codes,
     modulus,
     neutral_codes,
@@ -96,42 +98,82 @@ def ball(background: float, resolution: int = 48):
     return reduce(picture.astype(np.float32) / 255, mask.astype(np.float32) / 255, camera, resolution)
 
 
+@pytest.mark.parametrize("blur", [None, 0.5, 1.5])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_nothing_is_shared_at_the_outline(name):
-    reduced = ball(0.8)
-    sigma = operator(name)
+def test_nothing_is_shared_at_the_outline(name, blur):
+    reduced = ball(0.8, 64)
+    sigma = operator(name, blur)
     values, shared = modulus(reduced, sigma)
     assert 0.1 < shared.mean() < 0.5
     # whatever is painted outside the shared pixels' stencils, wholly subject by construction, changes nothing
-    reach = ~inside_outline(~shared)
+    reach = ~inside_outline(~shared, sigma.reach)
     assert (reduced.coverage[reach] > 1 - 1e-6).all()
     painted = np.where(reach[:, :, None], reduced.colour, np.float32(1))
     np.testing.assert_array_equal(sigma(painted)[shared], values[shared])
     assert (values[~shared] == 0).all()
     # and the outline's own values, large because of the step to the background, are gone
-    assert sigma(reduced.colour)[~shared].max() > 2 * values.max()
+    assert sigma(reduced.colour)[~shared].max() > 1.5 * values.max()
 
 
 def test_the_outline_rule_at_the_border_of_the_picture():
     whole = np.ones((5, 5), bool)
-    assert inside_outline(whole).all()  # a subject that the picture cuts has no outline there
+    assert inside_outline(whole, 1).all()  # a subject that the picture cuts has no outline there
     whole[0, 0] = False
     expected = np.ones((5, 5), bool)
     expected[:2, :2] = False
-    np.testing.assert_array_equal(inside_outline(whole), expected)
+    np.testing.assert_array_equal(inside_outline(whole, 1), expected)
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("reach", [1, 2, 5, 12])
+def test_the_outline_rule_against_slow_loops(reach):
+    whole = np.random.default_rng(reach).random((19, 23)) < 1 - 0.4 / (2 * reach + 1) ** 2
+    inside = inside_outline(whole, reach)
+    for y in range(19):
+        for x in range(23):
+            around = whole[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+            assert inside[y, x] == around.all()
+
+
+def test_noise_and_gain_are_as_large_as_they_are_said_to_be():
+    values = np.full((200, 200), 0.8, np.float32)
+    noisy = disturbed(values, 0.05, 1.0, np.random.default_rng(0)) - values
+    assert noisy.dtype == np.float32
+    assert noisy.std() == pytest.approx(0.05, rel=0.02)
+    assert noisy.mean() == pytest.approx(0, abs=1e-3)
+    rng = np.random.default_rng(1)
+    gains = np.array([disturbed(values, 0.0, 0.2, rng).mean() / 0.8 for _ in range(400)])
+    assert gains.min() >= 0.2
+    assert gains.max() <= 1
+    assert np.log(gains).mean() == pytest.approx(np.log(0.2) / 2, rel=0.1)
+    # noise comes after the gain, or else its size, which is told, would tell the gain
+    both = [disturbed(values, 0.02, 0.2, rng).std() for _ in range(5)]
+    np.testing.assert_allclose(both, 0.02, rtol=0.03)
+
+
+def test_disturbed_values_stay_in_range_and_are_left_alone_without_strengths():
+    values = np.random.default_rng(0).random((30, 30), np.float32) * np.float32(np.sqrt(3))
+    noisy = disturbed(values, 1.0, 0.5, np.random.default_rng(0))
+    assert noisy.min() == 0
+    assert noisy.max() == 2.0
+    rng = np.random.default_rng(0)
+    state = rng.bit_generator.state
+    np.testing.assert_array_equal(disturbed(values, 0.0, 1.0, rng), values)
+    assert rng.bit_generator.state == state
+
+
+@pytest.mark.parametrize("bits", [1, 4, 7, 8, 9, 15, 16])
 def test_codes_say_what_they_should(bits):
     reduced = ball(0.8)
     values, shared = modulus(reduced, operator("sobel"))
     scale = 0.5
     codes = sensitive_codes(values, shared, scale, bits)
-    top = 2**bits - 1
-    assert codes.dtype == (np.uint8 if bits == 8 else np.uint16)
+    last = 2**bits - (bits in (8, 16))  # a full word has no room for the code of withheld pixels beside
+    assert codes.dtype == (np.uint8 if bits <= 8 else np.uint16)
+    assert codes.max() <= last
     np.testing.assert_array_equal(codes != 0, shared)
-    decoded = (codes[shared].astype(np.float64) - 1) / (top - 1) * scale
-    np.testing.assert_allclose(decoded, values[shared], atol=0.5 * scale / (top - 1) + 1e-7)
+    decoded = (codes[shared].astype(np.float64) - 1) / (last - 1) * scale
+    np.testing.assert_allclose(decoded, values[shared], atol=0.5 * scale / (last - 1) + 1e-7)
+    top = 255 if bits <= 8 else 65535
     colours = neutral_codes(reduced, bits).astype(np.float64) / top
     np.testing.assert_allclose(colours, reduced.colour, atol=0.5 / top + 1e-6)
     np.testing.assert_allclose(mask_codes(reduced) / 255.0, reduced.coverage, atol=0.5 / 255 + 1e-6)
@@ -180,3 +222,13 @@ def test_cameras_that_look_nowhere_together_are_refused():
     away = [looking_at(BALL_CENTER + offset, BALL_CENTER + 2 * offset) for offset in offsets]
     with pytest.raises(SansfaceError, match="look away"):
         sphere_from_cameras(away)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "resolution"), [(4000, 3000, 64), (5760, 3840, 100), (997, 613, 61)]
+)
+def test_the_inside_of_a_large_photograph_counts_as_inside(width, height, resolution):
+    whole = np.full((height, width, 3), 255, np.uint8)
+    reduced = reduce(whole, whole[:, :, 0], camera_of(width, height), resolution)
+    assert (reduced.coverage >= WHOLE).all()
+    np.testing.assert_allclose(reduced.colour, 1, atol=1e-6)

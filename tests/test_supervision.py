@@ -9,7 +9,7 @@ from sansface.errors import SansfaceError
 from sansface.protect.operators import operator
 from sansface.reconstruct.rays import view_rays
 from sansface.reconstruct.stages import chosen, comparable, train
-from sansface.reconstruct.supervision import Kind
+from sansface.reconstruct.supervision import Kind, from_bundle
 from small import SPHERE_RADIUS, ball_bundle, ball_supervision, small_config
 
 CPU = torch.device("cpu")
@@ -63,6 +63,39 @@ def test_without_masks_only_what_the_pictures_say_is_known():
             assert not (view.coverage == 0).any()
             assert said[view.shared].all()
             np.testing.assert_array_equal(view.shared, frame.image != 0)
+
+
+def test_without_masks_a_wider_operator_says_as_much_of_the_subject():
+    """What is shared is less, by the operator's reach, and what it saw is subject by as much."""
+    plain, wide = ball_bundle(False), ball_bundle(False, blur=0.5)
+    for one, other in zip(plain.frames, wide.frames, strict=True):
+        if one.role is Role.SENSITIVE:
+            assert other.shared().sum() < one.shared().sum()
+    seen = (from_bundle(plain), from_bundle(wide))
+    for view, true in zip(seen[1].views, ball_bundle(True).frames, strict=True):
+        assert true.mask is not None
+        assert (true.mask[view.coverage == 1] == 255).all()
+        if not view.neutral:
+            assert (view.coverage == 1).sum() > view.shared.sum() > 0
+
+
+def test_what_gain_and_bits_mean_for_the_loss():
+    assert (ball_supervision().gain, ball_supervision().tolerance) == (False, 0.0)
+    strong = ball_bundle(gain=0.5, bits=3)
+    supervision = from_bundle(strong)
+    assert supervision.gain
+    assert supervision.tolerance == pytest.approx(strong.scale / 7 / 2)
+
+
+@pytest.mark.parametrize(
+    "strengths", [{"operator": "log"}, {"operator": "structure"}, {"gain": 0.5, "bits": 2, "noise": 0.01}]
+)
+def test_strong_bundles_train(strengths):
+    seen = []
+    supervision = from_bundle(ball_bundle(resolution=48, **strengths))
+    train(supervision, small_config(2, 3), 0, CPU, lambda moment: seen.append(moment.losses))
+    assert all(np.isfinite(value) for losses in seen for value in losses.values())
+    assert seen[-1]["gradient"] > 0
 
 
 def test_the_outline_is_within_two_pixels_of_an_edge_and_known():

@@ -5,8 +5,9 @@ privacy-neutral views cross to the server, which reconstructs the head in two st
 
     import sansface as sf
     capture = sf.read_capture("CAPTURE")
-    sf.write_bundle(sf.protect_capture(capture), "head.sfb")
-    supervision = sf.from_bundle(sf.read_bundle("head.sfb"))
+    bundle, frame = sf.protect_capture(capture)
+    sf.write_bundle(bundle, "head.sfb")
+    supervision = sf.from_bundle(sf.read_bundle("head.sfb"), frame)
     mesh = sf.reconstruct_head(supervision, "OUT", sf.preset("fast"))
 
 A name is loaded when it is first used: the client's never bring torch, the server's nothing that reads a
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from sansface.formats import read_capture
     from sansface.protect.bundle import read_bundle, write_bundle
     from sansface.protect.describe import describe
-    from sansface.protect.pipeline import ProtectSettings
-    from sansface.protect.pipeline import protect as protect_capture
+    from sansface.protect.pipeline import ProtectSettings, protect_capture
     from sansface.reconstruct.config import changed, preset
     from sansface.reconstruct.run import reconstruct as reconstruct_head
     from sansface.reconstruct.supervision import from_bundle
@@ -54,7 +54,7 @@ _HOMES = {
     "describe": "protect.describe",
     "from_bundle": "reconstruct.supervision",
     "preset": "reconstruct.config",
-    "protect_capture": "protect.pipeline:protect",
+    "protect_capture": "protect.pipeline",
     "read_bundle": "protect.bundle",
     "read_capture": "formats",
     "read_mesh": "surface",

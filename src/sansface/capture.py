@@ -79,8 +79,9 @@ class Camera:
             side = getattr(self, name)
             whole = isinstance(side, (int, np.integer)) and not isinstance(side, bool)
             if not whole or not 1 <= side <= MAX_SIDE:
+                said = str(side)[:40]
                 raise SansfaceError(
-                    f"the image {name} {side!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
+                    f"the image {name} {said!r} is not a whole number from 1 to {MAX_SIDE}; correct it."
                 )
             set_(self, name, int(side))
         if K[0, 0] <= 0 or K[1, 1] <= 0 or K[1, 0] != 0 or (K[2] != (0.0, 0.0, 1.0)).any():
@@ -183,7 +184,9 @@ class Sphere:
         except (TypeError, ValueError):
             radius = 0.0
         if not 0 < radius < float("inf"):
-            raise SansfaceError(f"the sphere's radius {self.radius!r} is not a positive number; give one.")
+            raise SansfaceError(
+                f"the sphere's radius {str(self.radius)[:40]!r} is not a positive number; give one."
+            )
         object.__setattr__(self, "radius", radius)
         if self.source not in ("masks", "cameras", "given"):
             raise SansfaceError(f"the sphere's source {self.source!r} is not one of masks, cameras, given.")
@@ -191,12 +194,16 @@ class Sphere:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One photograph on the client's disk: where it is, its mask if it has one, its camera and role."""
+    """One photograph on the client's disk: where it is, its mask if it has one, its camera and role.
+
+    Where `image` is a video, `video_frame` counts its frames from 0.
+    """
 
     camera: Camera
     role: Role
     image: Path
     mask: Path | None = None
+    video_frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from sansface.reconstruct.run import Progress
     from sansface.reconstruct.supervision import Supervision
 
+CaptureFormat = (
+    Literal["transforms", "sdfstudio", "facescape", "nersemble", "h3ds", "npz", "colmap"] | None
+)  # the names of sansface.formats.FORMATS
 Out = Annotated[Path, arg(aliases=("-o",))]
 Flag = FlagCreatePairsOff[bool]
 Settings = UseAppendAction[tuple[str, ...]]
 
+FRAME_SUFFIX = ".frame.json"
+"""Of the file with the way back to the user's frame, in place of the bundle's own suffix."""
 MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 
 
@@ -68,10 +73,55 @@ class Demo:
         print(f"\n3/5 inspect what would leave the device: {bundle}")
         Inspect(bundle, sheet=self.out / "contact-sheet.png", overwrite=self.overwrite).run()
         print(f"\n4/5 reconstruct, from the bundle alone: {head}")
-        Reconstruct(bundle, head, seed=self.seed, overwrite=self.overwrite).run()
+        frame = bundle.with_suffix(FRAME_SUFFIX)
+        Reconstruct(bundle, head, frame=frame, seed=self.seed, overwrite=self.overwrite).run()
         print("\n5/5 evaluate")
         Evaluate(head / "mesh.ply", truth=capture / "gt.ply", capture=capture).run()
         print(f"whole demo: {duration(time.monotonic() - began)}")
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """On your device: turn a folder of photographs into a capture, with cameras, masks and roles.
+
+    Needs the extra colmap, and for masks and roles the extra faces. Take 30 or more, all around the head and
+    in small steps, of one who keeps still. JPEG, PNG, TIFF, WebP; HEIC with the extra heic.
+    """
+
+    photographs: Positional[Path]
+    """Folder of photographs."""
+    out: Out
+    """Folder of the capture; must be empty or new."""
+    front: str | None = None
+    """Name of a photograph taken from straight in front; else the faces say it."""
+    pupil_distance_mm: float | None = None
+    """Distance of the pupils, which makes millimetres the unit."""
+    marker_mm: float | None = None
+    """Side of a printed ArUco marker (DICT_4X4_50) in view, which makes millimetres the unit."""
+    one_lens: bool = True
+    """Photographs of one size share a focal length; say --no-one-lens if you zoomed or used two cameras."""
+    keep_sfm: Flag = False
+    """Keep database and sparse points in the capture's folder sfm: pictures can be recovered from them."""
+    seed: int = 0
+    """Of structure from motion's random draws."""
+
+    def run(self) -> None:
+        from sansface.photographs.pipeline import CaptureSettings, make_capture
+        from sansface.photographs.tell import told
+
+        began = time.monotonic()
+        settings = CaptureSettings(
+            front=self.front,
+            pupil_distance_mm=self.pupil_distance_mm,
+            marker_mm=self.marker_mm,
+            one_lens=self.one_lens,
+            keep_sfm=self.keep_sfm,
+            seed=self.seed,
+        )
+        with progress_bar("making a capture") as show:
+            made = make_capture(self.photographs, self.out, settings, show)
+        print(told(made, self.out))
+        print(f"{self.out}: in {duration(time.monotonic() - began)}.")
 
 
 @dataclass(frozen=True)
@@ -83,50 +133,108 @@ class Protect:
     """
 
     capture: Positional[Path]
-    """Folder with transforms.json, photographs and masks."""
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
     out: Out
     """The bundle to write, such as head.sfb."""
     operator: str = "sobel"
-    """sobel, scharr, prewitt or central."""
+    """sobel, scharr, prewitt, central, roberts, log or structure: docs/operators.md shows them."""
     resolution: int = 64
-    """Pixels of the longer side of what is shared. More shows more."""
-    bits: Literal[8, 16] = 8
-    """Of each value."""
+    """Pixels of the longer side of what is shared, 16 to 512. More shows more."""
+    blur: float | None = None
+    """Gaussian blur before the operator: standard deviation in pixels of what is shared, 0.25 to 8, 0 for
+    none; else 1 for log, and none for the others."""
+    bits: int = 8
+    """Of each gradient magnitude, 1 to 16."""
+    noise: float = 0.0
+    """Standard deviation of noise on the magnitudes, to 1; a change of 1 a pixel is from black to white."""
+    gain: float = 1.0
+    """Multiply the magnitudes of each sensitive photograph by a secret random factor from this (0.1 at
+    least) to 1."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
     share_masks: bool = True
     """Share the masks, at the same resolution. The head is worse without them."""
     center: tuple[float, float, float] | None = None
     """Center of the bounding sphere, in the capture's unit; else the capture's own, or from the masks."""
     radius: float | None = None
     """Radius of the bounding sphere, in the capture's unit."""
+    frame_out: Path | None = None
+    """Where the way back to the capture's frame and unit is written; else to NAME.frame.json beside the
+    bundle. Keep it: it is not for the server."""
+    share_frame: Flag = False
+    """Put the capture's frame and unit into the bundle instead."""
     sheet: Path | None = None
     """Also write a picture of the photographs before and after, for your own eyes; not beside the bundle."""
     overwrite: Flag = False
-    """Replace the bundle, and the sheet, if they exist."""
+    """Replace the bundle, its frame and the sheet, if they exist."""
 
     def run(self) -> None:
         from sansface.formats import read_capture
-        from sansface.protect.bundle import bundle_bytes, write_bundle
+        from sansface.protect.bundle import bundle_bytes, bundle_digest, write_bundle
         from sansface.protect.describe import summary
+        from sansface.protect.frame import without_frame, write_frame
         from sansface.protect.pipeline import ProtectSettings, protect
         from sansface.protect.sheet import before_after, check_apart, write_sheet
 
         began = time.monotonic()
         settings = ProtectSettings(
-            self.resolution, self.operator, self.bits, self.share_masks, self.center, self.radius
+            self.resolution,
+            self.operator,
+            self.bits,
+            self.share_masks,
+            self.center,
+            self.radius,
+            self.blur,
+            self.noise,
+            self.gain,
         )
         _check_free(self.out, self.overwrite)
+        if self.share_frame and self.frame_out is not None:
+            raise SansfaceError("--share-frame leaves nothing for --frame-out to write; leave one out.")
+        frame_out = self.frame_out or self.out.with_suffix(FRAME_SUFFIX)
+        if not self.share_frame:
+            _check_free(frame_out, self.overwrite)
         if self.sheet is not None:
             _check_free(self.sheet, self.overwrite)
             check_apart(self.sheet, self.out)
-        capture = read_capture(self.capture)
+        capture = read_capture(self.capture, self.format)
         with progress_bar("protecting") as show:
             bundle = protect(capture, settings, lambda done, frames: show(done / frames))
         if self.sheet is not None:
             write_sheet(before_after(capture, bundle), self.sheet, self.out)
+        if not self.share_frame:
+            bundle, frame = without_frame(bundle)
+            write_frame(frame, frame_out, bundle_digest(bundle))
         write_bundle(bundle, self.out)
         print(summary(bundle))
+        if not self.share_frame:
+            print(f"{frame_out}: the way back to your frame and unit. Keep it; it is not for the server.")
         print(f"{self.out}: {len(bundle_bytes(bundle)):,} bytes in {time.monotonic() - began:.1f} s.")
         print(f"Look at all that it holds before you send it: sansface inspect {self.out}")
+
+
+@dataclass(frozen=True)
+class Convert:
+    """On your device: write a capture in another format. Pictures are copied as they are, unprotected."""
+
+    capture: Positional[Path]
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
+    out: Out
+    """Folder for the converted capture; must be empty or new."""
+    format: Literal["transforms", "npz", "colmap", "colmap-text"] = "transforms"
+    """To write. Only transforms can say roles; npz is IDR's, NeuS's and VolSDF's."""
+    from_format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+
+    def run(self) -> None:
+        from sansface.formats import convert, read_capture
+
+        capture = read_capture(self.capture, self.from_format)
+        with progress_bar("converting") as show:
+            whole = convert(capture, self.out, self.format, lambda done, frames: show(done / frames))
+        print(f"{self.out}: {len(capture.frames)} frames as {self.format}.")
+        if not whole:
+            print(f"{self.format} cannot say roles: every frame will be read as sensitive.")
 
 
 @dataclass(frozen=True)
@@ -166,6 +274,8 @@ class Reconstruct:
     """The bundle, such as head.sfb."""
     out: Out
     """Folder for the results; must be empty or new."""
+    frame: Path | None = None
+    """NAME.frame.json, the way back to the capture's frame and unit; else the mesh is in the bundle's."""
     preset: Literal["fast", "paper"] = "fast"
     """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience."""
     seed: int = 0
@@ -189,15 +299,17 @@ class Reconstruct:
 
     def run(self) -> None:
         require("sansface.reconstruct.run", extra="reconstruct")
-        from sansface.protect.bundle import read_bundle
+        from sansface.protect.bundle import bundle_digest, read_bundle
+        from sansface.protect.frame import read_frame
         from sansface.reconstruct.config import preset
         from sansface.reconstruct.supervision import from_bundle
 
         more = [] if self.mesh_resolution is None else [f"mesh_resolution={self.mesh_resolution}"]
         bundle = read_bundle(self.bundle)
+        frame = None if self.frame is None else read_frame(self.frame, bundle_digest(bundle))
         config = _configured(preset(self.preset, bundle.resolution), [*self.set, *more])
         _train(
-            from_bundle(bundle),
+            from_bundle(bundle, frame),
             config,
             self,
             self.keep_radiance,
@@ -219,6 +331,8 @@ class Evaluate:
     """The true mesh, in the same frame."""
     capture: Path
     """The capture's folder: its cameras, sphere and head_min_y say what counts. No photograph is opened."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
     json: Path | None = None
     """Also write the scores as JSON."""
     overwrite: Flag = False
@@ -241,7 +355,7 @@ class Evaluate:
 
         if self.json is not None:
             _check_free(self.json, self.overwrite)
-        capture = read_capture(self.capture)
+        capture = read_capture(self.capture, self.format)
         radius, head_min_y = _measures(capture, self.capture)
         mesh, truth = read_mesh(self.mesh), read_mesh(self.truth)
         cameras = [frame.camera for frame in capture.frames]
@@ -270,9 +384,11 @@ class Bench:
     what: Positional[Literal["baseline"]]
     """Which comparison."""
     capture: Positional[Path]
-    """Folder with transforms.json, photographs and masks."""
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
     out: Out
     """Folder for the results; must be empty or new."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
     with_gradient: Flag = False
     """Compare gradient magnitudes of the sensitive frames, too."""
     steps_scale: float = 1.0
@@ -303,7 +419,7 @@ class Bench:
             raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
         steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
         scaled = [f"{stage}.steps={round(self.steps_scale * count)}" for stage, count in steps.items()]
-        capture = read_capture(self.capture)
+        capture = read_capture(self.capture, self.format)
         Console(stderr=True).print(
             f"UNPROTECTED: this comparison reads the photographs themselves. Keep {self.out} on this device.",
             style="bold red",
@@ -312,17 +428,192 @@ class Bench:
         _train(baseline_supervision(capture, settings), _configured(config, scaled), self)
 
 
+@dataclass(frozen=True)
+class Masks:
+    """On your device: give every photograph of a capture a mask: its own alpha, or else the person in it.
+
+    A mask that is there is kept. Look at them, and correct them by hand: 255 = subject, 0 = background.
+    """
+
+    capture: Positional[Path]
+    """Folder with photographs and cameras: transforms.json, a COLMAP model or another known format."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+    overwrite: Flag = False
+    """Draw anew the masks that are there, too."""
+
+    def run(self) -> None:
+        from sansface.faces.segment import make_masks
+        from sansface.formats import read_capture
+
+        capture = read_capture(self.capture, self.format)
+        with progress_bar("drawing masks") as show:
+            counts = make_masks(
+                capture, self.capture, self.overwrite, lambda done, frames: show(done / frames)
+            )
+        print("masks: " + ", ".join(f"{count} {how}" for how, count in counts.items()))
+        print(f"Look at those of {self.capture} before you protect it: what they cover is shared.")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """On your device: decide which photographs are neutral, and say why. Whatever is in doubt is sensitive.
+
+    A photograph is neutral if no detector finds a face in it and its camera looks from behind: more than 130
+    degrees from where the face looks. The colours of neutral photographs leave your device: look at each one.
+    """
+
+    capture: Positional[Path]
+    """Folder with photographs and cameras: transforms.json, a COLMAP model or another known format."""
+    front: str | None = None
+    """Name of a photograph taken from straight in front; else the face's direction is found."""
+    forward: str | None = None
+    """Where the face looks in the capture's world: X,Y,Z; --forward=-1,0,0 where X is negative."""
+    role: Settings = ()
+    """NAME=sensitive or NAME=neutral: decide this one yourself. May be said several times."""
+    i_understand: Flag = False
+    """A photograph may be neutral by your word against the rules: no nose, eye, brow or lip shows in it."""
+    write: Flag = False
+    """Write the roles into the capture's transforms.json."""
+    overwrite: Flag = False
+    """Replace roles that stand there, and the sheet, if it exists."""
+    sheet: Path | None = None
+    """Also write a picture of all photographs with their roles, for your own eyes; not beside a bundle."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from sansface.capture import Role
+        from sansface.faces.labels import annotate, labelled
+        from sansface.faces.roles import decide, overrides, vector
+        from sansface.faces.tell import check_no_bundle_beside, sheet, table
+        from sansface.formats import read_capture
+        from sansface.protect.sheet import write_sheet
+
+        given, forward = overrides(self.role), None if self.forward is None else vector(self.forward)
+        if self.sheet is not None:
+            _check_free(self.sheet, self.overwrite)
+            check_no_bundle_beside(self.sheet)
+        capture = read_capture(self.capture, self.format)
+        if self.write and labelled(self.capture, "role") and not self.overwrite:
+            raise SansfaceError(
+                f"{self.capture} says roles already; say --overwrite to replace them, or leave out --write."
+            )
+        with progress_bar("looking for faces") as show:
+            decisions = decide(
+                capture,
+                self.front,
+                given,
+                forward=forward,
+                understood=self.i_understand,
+                progress=lambda done, frames: show(done / frames),
+            )
+        Console().print(table(decisions))
+        neutral = sum(one.role is Role.NEUTRAL for one in decisions)
+        print(f"{neutral} neutral, {len(decisions) - neutral} sensitive.")
+        if self.sheet is not None:
+            write_sheet(sheet(decisions), self.sheet)
+            print(f"It shows the photographs, so keep it to yourself: {self.sheet}")
+        if self.write:
+            annotate(self.capture, "role", {one.frame.image: one.role.value for one in decisions})
+            print(f"Written into {self.capture}. Colours of the neutral ones will be shared: look at each.")
+        else:
+            print("Nothing is written; say --write to put these roles into the capture's transforms.json.")
+
+
+@dataclass(frozen=True)
+class Assets:
+    """Models that the client uses but does not hold: list them, pull them (a download), verify them.
+
+    SANSFACE_ASSETS names a folder that holds them already; then nothing is downloaded.
+    """
+
+    what: Positional[Literal["list", "pull", "verify"]]
+    """What to do."""
+    names: Positional[tuple[str, ...]] = ()
+    """Which ones: names of the list. Else all; pull: those that find faces and draw masks."""
+
+    def run(self) -> None:
+        from sansface import assets
+
+        names = self.names or (assets.CLIENT if self.what == "pull" else tuple(assets.ASSETS))
+        if self.what == "list":
+            print(assets.describe(names))
+        elif self.what == "pull":
+            for name in names:
+                print(f"{name}: {assets.pull(name)}")
+        else:
+            states = {name: assets.state(name) for name in names}
+            print("\n".join(f"{name}: {found}" for name, found in states.items()))
+            wrong = [name for name, found in states.items() if found == "changed"]
+            if wrong:
+                assets.find(wrong[0])  # says which file, and what to do
+
+
+@dataclass(frozen=True)
+class Check:
+    """On your device: do poses, masks and photographs agree? Finds bad poses before a run is wasted.
+
+    Each finding is a sentence that names the photograph and the remedy. Exit code 3 if there is one.
+    """
+
+    capture: Positional[Path]
+    """Folder with photographs and cameras: transforms.json, a COLMAP model or another known format."""
+    json: Path | None = None
+    """Also write everything that was measured as JSON; it names your photographs."""
+    picture: Path | None = None
+    """Also draw the cameras and the hull of the masks, as a PNG. It shows no photograph."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+    overwrite: Flag = False
+    """Replace the JSON file, and the picture, if they exist."""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from sansface.check.picture import write_picture
+        from sansface.check.pipeline import check_capture
+        from sansface.files import write_json
+        from sansface.formats import read_capture
+
+        for path in (self.json, self.picture):
+            if path is not None:
+                _check_free(path, self.overwrite)
+        capture = read_capture(self.capture, self.format)
+        with progress_bar("checking") as show:
+            checked = check_capture(capture, show)
+        Console().print(checked.report.table())
+        print("\n".join(checked.report.lines()))
+        if self.json is not None:
+            write_json(self.json, checked.report.as_dict())
+        if self.picture is not None:
+            write_picture(checked, self.picture)
+            print(f"Cameras and hull: {self.picture}")
+        if checked.report.findings:
+            raise SystemExit(3)
+
+
 VERBS = {
     "demo": Demo,
+    "capture": Photographs,
+    "masks": Masks,
+    "roles": Roles,
+    "check": Check,
     "protect": Protect,
+    "convert": Convert,
     "inspect": Inspect,
     "reconstruct": Reconstruct,
     "evaluate": Evaluate,
     "bench": Bench,
+    "assets": Assets,
 }
 
 
-Verb = Demo | Protect | Inspect | Reconstruct | Evaluate | Bench
+Verb = (
+    Demo | Photographs | Masks | Roles | Check | Protect | Convert | Inspect | Reconstruct | Evaluate | Bench | Assets
+)
 
 
 def parse(words: Sequence[str]) -> Verb:
@@ -338,7 +629,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     argv: the words after `sansface`; None takes them from the process.
     Returns the exit code: 0, 1 for an error that was said in one sentence on stderr, 2 for a command that
-    does not exist so, 130 after Ctrl-C, 141 where nobody reads the output any more.
+    does not exist so, 3 for findings of a check, 130 after Ctrl-C, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
@@ -396,6 +687,7 @@ def _train(
     decimate: int | None = None,
 ) -> None:
     """Reconstruct with a progress bar, and say where things lie."""
+    from sansface.protect.frame import NORMALISED
     from sansface.reconstruct.run import Interrupted, reconstruct
 
     if options.resume and options.overwrite:
@@ -424,7 +716,10 @@ def _train(
         except Interrupted as stopped:
             raise KeyboardInterrupt(str(stopped)) from stopped
     took = duration(time.monotonic() - began)
-    print(f"mesh: {mesh}, in the capture's frame, unit {supervision.unit}, after {took}")
+    where = "the capture's frame, unit " + supervision.unit
+    if supervision.unit == NORMALISED:
+        where = "the bundle's own frame, the unit sphere; --frame gives the capture's"
+    print(f"mesh: {mesh}, in {where}, after {took}")
     print(f"report: {options.out / 'report.html'}")
 
 

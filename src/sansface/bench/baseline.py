@@ -8,8 +8,7 @@ written.
 from dataclasses import replace
 
 from sansface.capture import Camera, Capture, Frame, Role
-from sansface.protect.operators import operator
-from sansface.protect.photograph import read_photograph
+from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.protect.reduce import WHOLE, reduce
 from sansface.reconstruct.config import Config, preset
@@ -29,7 +28,7 @@ def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervi
     ]
     return Supervision(
         views=tuple(views),
-        operator=operator(settings.operator),
+        operator=settings.sigma(),
         center=bundle.center,
         radius=bundle.radius,
         unit=bundle.unit,
@@ -66,7 +65,7 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
 
 
 def _view(frame: Frame, camera: Camera, resolution: int) -> View:
-    colour, coverage = read_photograph(frame)
+    colour, coverage = read_codes(frame)
     reduced = reduce(colour, coverage, frame.camera, resolution)
     return View(
         kind=Kind.COLOUR,

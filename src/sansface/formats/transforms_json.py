@@ -1,26 +1,35 @@
-"""nerfstudio's `transforms.json`, with our key `role` on each frame.
+"""nerfstudio's `transforms.json`, with our key `role` on each frame, and its dialects.
 
 Poses there are c2w in OpenGL's axes (+x right, +y up, +z backward): c2w_GL = c2w_CV · diag(1, −1, −1, 1).
 Pixel centres are at +0.5, as here. A field of the intrinsics is given for all frames at once or on each
 frame, never mixed. `meta.json` beside it may give `center` and `radius` of the bounding sphere, and `unit`.
+
+Dialects: neuralangelo gives `sphere_center` and `sphere_radius`; NeuS2, after instant-ngp, `from_na`, where
+poses are in OpenCV's axes, and `intrinsic_matrix` on each frame; Blender's synthetic captures
+`camera_angle_x`, the horizontal field of view, in `transforms_train.json`, and pictures without their suffix.
 """
 
 from collections.abc import Iterable
+from math import pi, tan
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from sansface.capture import UNITS, Camera, Capture, Frame, Role, Sphere
+from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.errors import SansfaceError
 from sansface.files import read_json, write_json
+from sansface.formats.meta import with_meta, write_meta
+from sansface.formats.numbers import inverse, numbers
+from sansface.formats.pictures import SUFFIXES, picture_size
 
 NAME = "transforms.json"
-META = "meta.json"
+BLENDER = "transforms_train.json"
+WHAT = NAME
 
 _INTRINSICS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4")
-_PER_FRAME = (*_INTRINSICS, *_DISTORTION, "distortion_params")
+_PER_FRAME = (*_INTRINSICS, *_DISTORTION, "distortion_params", "intrinsic_matrix", "camera_angle_x")
 _MODELS = {  # the distortion that each camera model may have
     "OPENCV": {"k1", "k2", "p1", "p2", "k3"},
     "PINHOLE": set(),
@@ -32,20 +41,24 @@ _MODELS = {  # the distortion that each camera model may have
 _IGNORED_TOP = {
     "fisheye_crop_radius", "orientation_override", "applied_transform", "applied_scale", "ply_file_path",
     "train_filenames", "val_filenames", "test_filenames", "auto_scale_poses_override",
-    "camera_angle_x", "camera_angle_y", "aabb_scale", "aabb_range", "sphere_center", "sphere_radius",
-    "scale", "offset",
+    "camera_angle_y", "aabb_scale", "aabb_range", "scale", "offset", "aabb", "white_transparent",
+    "black_transparent", "enable_depth_loading", "integer_depth_scale", "n_extra_learnable_dims", "up",
 }  # fmt: skip
-_MUST_BE_OFF = ("is_fisheye", "from_na", "sk_x", "sk_y")
-_TOP = {*_PER_FRAME, *_IGNORED_TOP, *_MUST_BE_OFF, "camera_model", "frames"}
+_MUST_BE_OFF = ("is_fisheye", "from_mitsuba", "rolling_shutter", "sk_x", "sk_y")
+_TOP = {
+    *_PER_FRAME, *_IGNORED_TOP, *_MUST_BE_OFF, "camera_model", "frames", "from_na", "sphere_center",
+    "sphere_radius",
+}  # fmt: skip
 _FRAME = {
-    *_PER_FRAME, "file_path", "transform_matrix", "mask_path", "role", "depth_file_path", "colmap_im_id",
-    "sharpness",
+    *_PER_FRAME, "file_path", "transform_matrix", "mask_path", "role", "depth_file_path", "depth_path",
+    "colmap_im_id", "sharpness", "rotation", "camera_angle_y",
 }  # fmt: skip
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
-_UNIT_WORDS = {
-    "millimetre": "mm", "millimeter": "mm", "centimetre": "cm", "centimeter": "cm",
-    "metre": "m", "meter": "m", "inch": "in", "inche": "in",
-}  # fmt: skip
+
+
+def is_transforms_json(folder: Path) -> bool:
+    """Whether the folder holds the file, or Blender's."""
+    return any((folder / name).exists() for name in (NAME, BLENDER))
 
 
 def read_transforms_json(folder: str | Path) -> Capture:
@@ -55,7 +68,8 @@ def read_transforms_json(folder: str | Path) -> Capture:
         SansfaceError: one sentence that names the file: unknown keys, roles or camera models, mixed or
             missing intrinsics, numbers that are not finite, poses that are not rigid, a photograph twice.
     """
-    path = Path(folder) / NAME
+    folder = Path(folder)
+    path = folder / (NAME if (folder / NAME).exists() or not (folder / BLENDER).exists() else BLENDER)
     document = read_json(path)
     if (
         not isinstance(document, dict)
@@ -85,8 +99,7 @@ def read_transforms_json(folder: str | Path) -> Capture:
     _check_each_once(entries, path)
     _check_not_mixed(document, entries, path)
     frames = tuple(_read_frame(document, entry, model, path) for entry in entries)
-    meta = _read_meta(path.with_name(META))
-    return Capture(frames, *_unit_and_sphere(meta, path.with_name(META)), meta)
+    return with_meta(frames, folder, sphere=_sphere(document, frames, path))
 
 
 def write_transforms_json(capture: Capture, folder: str | Path) -> None:
@@ -113,13 +126,7 @@ def write_transforms_json(capture: Capture, folder: str | Path) -> None:
         entry["role"] = frame.role.value
         frames.append(entry)
     write_json(folder / NAME, {"camera_model": "OPENCV", **common, "frames": frames})
-    meta = dict(capture.meta)
-    if capture.sphere is not None:
-        meta |= {"center": capture.sphere.center.tolist(), "radius": capture.sphere.radius}
-    if capture.unit != "unknown":
-        meta["unit"] = capture.unit
-    if meta:
-        write_json(folder / META, meta)
+    write_meta(capture, folder)
 
 
 # --- reading ---
@@ -137,16 +144,50 @@ def _read_frame(document: dict[str, Any], entry: dict[str, Any], model: str, pat
     mask = entry.get("mask_path")
     if mask is not None and (not isinstance(mask, str) or not mask):
         raise SansfaceError(f"{where}: mask_path is not the name of a file; correct or remove it.")
+    folder = path.parent
+    picture = _with_suffix(folder / name)
     fields = {key: entry.get(key, document.get(key)) for key in _PER_FRAME}
     try:
-        camera = _camera(fields, entry.get("transform_matrix"), model)
+        flip = np.eye(4) if document.get("from_na") else _FLIP
+        camera = _camera(_told(fields, picture), entry.get("transform_matrix"), model, flip)
     except SansfaceError as error:
         raise SansfaceError(f"{where}: {error}") from error
-    folder = path.parent
-    return Frame(camera, Role(role), folder / name, None if mask is None else folder / mask)
+    return Frame(camera, Role(role), picture, None if mask is None else folder / mask)
 
 
-def _camera(fields: dict[str, Any], matrix: Any, model: str) -> Camera:
+def _with_suffix(picture: Path) -> Path:
+    """Blender's captures leave the suffix out."""
+    if picture.suffix.lower() in SUFFIXES or picture.is_file():
+        return picture
+    found = (picture.with_name(picture.name + suffix) for suffix in SUFFIXES)
+    return next((path for path in found if path.is_file()), picture)
+
+
+def _told(fields: dict[str, Any], picture: Path) -> dict[str, Any]:
+    """The fields with fl_x, fl_y, cx and cy, if they were said in a dialect."""
+    matrix, angle = fields["intrinsic_matrix"], fields["camera_angle_x"]
+    if matrix is not None:
+        if any(fields[key] is not None for key in ("fl_x", "fl_y", "cx", "cy")):
+            raise SansfaceError("intrinsic_matrix and fl_x, cx, ... are both given; remove one of them.")
+        K = numbers(matrix, "intrinsic_matrix", (3, 3), (4, 4))
+        if abs(K[0, 1]) > 1e-5 * abs(K[0, 0]):
+            raise SansfaceError("intrinsic_matrix has skewed pixels; undistort the capture first.")
+        return fields | {"fl_x": K[0, 0], "fl_y": K[1, 1], "cx": K[0, 2], "cy": K[1, 2]}
+    if angle is None or fields["fl_x"] is not None:
+        return fields
+    angle = _number(angle, "camera_angle_x")
+    if not 0 < angle < pi:
+        raise SansfaceError("camera_angle_x is not between 0 and pi; correct it.")
+    if fields["w"] is None and fields["h"] is None:
+        fields = fields | dict(zip(("w", "h"), picture_size(picture), strict=True))
+    width, height = _number(fields["w"], "w"), _number(fields["h"], "h")
+    focal = width / 2 / tan(angle / 2)
+    center = {"cx": width / 2, "cy": height / 2}
+    own = {key: value for key, value in fields.items() if value is not None}
+    return fields | {"fl_x": focal, "fl_y": focal} | center | own
+
+
+def _camera(fields: dict[str, Any], matrix: Any, model: str, flip: np.ndarray) -> Camera:
     if fields["fl_y"] is None and model.startswith("SIMPLE_"):
         fields["fl_y"] = fields["fl_x"]
     fx, fy, cx, cy, w, h = (_number(fields[key], key) for key in _INTRINSICS)
@@ -161,19 +202,12 @@ def _camera(fields: dict[str, Any], matrix: Any, model: str) -> Camera:
     if matrix is None:
         raise SansfaceError("transform_matrix is missing; give the camera's pose.")
     try:
-        c2w = np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
-        c2w = np.zeros(0)
-    if c2w.shape != (4, 4) or not np.isfinite(c2w).all():
-        raise SansfaceError("transform_matrix is not 4 rows of 4 finite numbers; correct it.")
-    try:
-        cam_from_world = np.linalg.inv(c2w @ _FLIP)
-    except np.linalg.LinAlgError as error:
-        raise SansfaceError("the pose is singular; give a rigid 4 × 4 matrix.") from error
-    if (c2w[3] == (0, 0, 0, 1)).all():
-        cam_from_world[3] = (0, 0, 0, 1)  # the inverse of a matrix with this row has it too, but for rounding
+        c2w = numbers(matrix, "transform_matrix", (4, 4))
+    except SansfaceError as error:
+        raise SansfaceError("transform_matrix is not 4 rows of 4 finite numbers; correct it.") from error
     K = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
-    return Camera(np.array(K), int(w), int(h), cam_from_world, np.array(list(distortion.values())))
+    pose = inverse(c2w @ flip, "the pose")
+    return Camera(np.array(K), int(w), int(h), pose, np.array(list(distortion.values())))
 
 
 def _distortion(fields: dict[str, Any]) -> dict[str, float]:
@@ -191,7 +225,7 @@ def _distortion(fields: dict[str, Any]) -> dict[str, float]:
 def _number(value: Any, key: str) -> float:
     if value is None:
         raise SansfaceError(f"{key} is missing; give it for all frames or on each of them.")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e12:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1e12:
         raise SansfaceError(f"{key} is {str(value)[:40]!r}, not a sensible number; correct it.")
     return float(value)
 
@@ -218,28 +252,17 @@ def _check_not_mixed(document: dict[str, Any], entries: list[dict[str, Any]], pa
             raise SansfaceError(f"{path} gives {key} for some frames only; give it on top or on every frame.")
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    meta = read_json(path)
-    if not isinstance(meta, dict):
-        raise SansfaceError(f"{path} is not a JSON object; correct or remove it.")
-    return meta
-
-
-def _unit_and_sphere(meta: dict[str, Any], path: Path) -> tuple[str, Sphere | None]:
-    """The unit, `unknown` if the word is on no list, for it travels; and the sphere if it is given whole."""
-    word = str(meta.get("unit", "unknown")).strip().lower()
-    word = _UNIT_WORDS.get(word.removesuffix("s"), word)
-    unit = word if word in UNITS else "unknown"
-    if meta.get("center") is None or meta.get("radius") is None:
-        return unit, None
+def _sphere(document: dict[str, Any], frames: Iterable[Frame], path: Path) -> Sphere | None:
+    """neuralangelo's sphere, where all cameras stand outside it, as they do around a subject."""
+    if document.get("sphere_center") is None or document.get("sphere_radius") is None:
+        return None
     try:
-        return unit, Sphere(np.array(meta["center"], dtype=np.float64), meta["radius"], "given")
-    except (SansfaceError, TypeError, ValueError) as error:
-        raise SansfaceError(
-            f"{path}: center and radius are not three numbers and a positive one; correct them."
-        ) from error
+        center = numbers(document["sphere_center"], "sphere_center", (3,))
+        sphere = Sphere(center, document["sphere_radius"], "given")
+    except SansfaceError as error:
+        raise SansfaceError(f"{path}: {error}") from error
+    outside = all(np.linalg.norm(frame.camera.center - center) > sphere.radius for frame in frames)
+    return sphere if outside else None
 
 
 # --- writing ---

@@ -22,10 +22,27 @@ from sansface.capture import Camera, Role
 from sansface.errors import SansfaceError
 from sansface.files import os_error_sentence, parse_json, written_beside
 from sansface.protect.container import pack, unpack
-from sansface.protect.contents import MAX_FRAMES, MAX_RESOLUTION, SCHEMA, Bundle, BundleError, BundleFrame
-from sansface.protect.operators import operator_from_parameters
+from sansface.protect.contents import (
+    MAX_BITS,
+    MAX_FRAMES,
+    MAX_RESOLUTION,
+    SCHEMAS,
+    Bundle,
+    BundleError,
+    BundleFrame,
+)
+from sansface.protect.operators import Operator, operator_from_parameters
 
-__all__ = ["Bundle", "BundleError", "BundleFrame", "bundle_bytes", "decode", "read_bundle", "write_bundle"]
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "BundleFrame",
+    "bundle_bytes",
+    "bundle_digest",
+    "decode",
+    "read_bundle",
+    "write_bundle",
+]
 
 MAX_BYTES = 64 << 20
 """Largest bundle; 30 frames of 64 pixels take half a MiB."""
@@ -42,6 +59,11 @@ def bundle_bytes(bundle: Bundle) -> bytes:
     if len(data) > MAX_BYTES:
         raise BundleError(f"the bundle would be larger than {MAX_BYTES >> 20} MiB; lower the resolution.")
     return data
+
+
+def bundle_digest(bundle: Bundle) -> str:
+    """SHA-256 of the bundle as a file, in hexadecimal."""
+    return hashlib.sha256(bundle_bytes(bundle)).hexdigest()
 
 
 def write_bundle(bundle: Bundle, path: str | Path) -> None:
@@ -124,7 +146,8 @@ def _raw(array: np.ndarray) -> bytes:
 
 
 def _manifest(bundle: Bundle) -> dict[str, Any]:
-    return {
+    strengths = {"noise": float(bundle.noise), "gain": bundle.gain} if bundle.schema > 1 else {}
+    return strengths | {
         "schema": bundle.schema,
         "resolution": int(bundle.resolution),
         "bits": int(bundle.bits),
@@ -160,18 +183,20 @@ def _declared(array: np.ndarray) -> dict[str, Any]:
 
 # --- reading ---
 
+_FIRST = {
+    "schema",
+    "resolution",
+    "bits",
+    "scale",
+    "operator",
+    "unit",
+    "sphere_source",
+    "world_from_norm",
+    "frames",
+}
 _KEYS = {
-    "manifest": {
-        "schema",
-        "resolution",
-        "bits",
-        "scale",
-        "operator",
-        "unit",
-        "sphere_source",
-        "world_from_norm",
-        "frames",
-    },
+    "manifest of schema 1": _FIRST,
+    "manifest of schema 2": _FIRST | {"noise", "gain"},
     "sphere": {"center", "radius"},
     "frame": {"role", "camera", "image", "mask"},
     "camera": {"K", "width", "height", "cam_from_world"},
@@ -195,15 +220,16 @@ def _read_manifest(members: dict[str, memoryview]) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise ValueError("its manifest is not a JSON object")
     schema = manifest.get("schema")
-    if type(schema) is not int or schema != SCHEMA:
-        raise ValueError(f"its schema version {_shown(schema)} is not {SCHEMA}, the one that is read here")
-    return _object(manifest, "manifest")
+    if type(schema) is not int or schema not in SCHEMAS:
+        known = " or ".join(map(str, SCHEMAS))
+        raise ValueError(f"its schema version {_shown(schema)} is not {known}, which are read here")
+    return _object(manifest, f"manifest of schema {schema}")
 
 
 def _build(manifest: dict[str, Any], members: dict[str, memoryview]) -> Bundle:
     operator = operator_from_parameters(manifest["operator"])
     resolution = _integer(manifest["resolution"], 1, MAX_RESOLUTION, "resolution")
-    bits = _integer(manifest["bits"], 8, 16, "bits")
+    bits = _integer(manifest["bits"], 1, MAX_BITS, "bits")
     scale = _numbers(manifest["scale"], (), "scale")
     sphere = _object(manifest["world_from_norm"], "sphere")
     frames = manifest["frames"]
@@ -215,7 +241,7 @@ def _build(manifest: dict[str, Any], members: dict[str, memoryview]) -> Bundle:
         name = f"frames/{index:03d}"
         has_mask = _object(frame, "frame")["mask"] is not None
         expected |= {f"{name}.image", f"{name}.mask"} if has_mask else {f"{name}.image"}
-        built.append(_build_frame(frame, name, members, resolution, float(scale)))
+        built.append(_build_frame(frame, name, members, resolution, bits, float(scale), operator))
     unknown = sorted(set(members) - expected)
     if unknown:
         raise ValueError(f"it has the unknown member {unknown[0][:60]!a}")
@@ -229,11 +255,19 @@ def _build(manifest: dict[str, Any], members: dict[str, memoryview]) -> Bundle:
         radius=float(_numbers(sphere["radius"], (), "radius")),
         unit=_word(manifest["unit"], "unit"),
         sphere_source=_word(manifest["sphere_source"], "sphere_source"),
+        noise=float(_numbers(manifest.get("noise", 0.0), (), "noise")),
+        gain=_flag(manifest.get("gain", False), "gain"),
     )
 
 
 def _build_frame(
-    frame: dict[str, Any], name: str, members: dict[str, memoryview], resolution: int, scale: float
+    frame: dict[str, Any],
+    name: str,
+    members: dict[str, memoryview],
+    resolution: int,
+    bits: int,
+    scale: float,
+    operator: Operator,
 ) -> BundleFrame:
     word = _word(frame["role"], "role")
     if word not in (Role.NEUTRAL, Role.SENSITIVE):
@@ -252,7 +286,9 @@ def _build_frame(
     mask = frame["mask"]
     if mask is not None:
         mask = _read_array(mask, f"{name}.mask", members, shape, ("uint8",))
-    return BundleFrame(camera, role, image, mask, scale if role is Role.SENSITIVE else 1.0)
+    if role is Role.NEUTRAL:
+        return BundleFrame(camera, role, image, mask, bits=bits)
+    return BundleFrame(camera, role, image, mask, scale, bits, operator.reach)
 
 
 def _read_array(
@@ -305,6 +341,12 @@ def _numbers(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
 def _integer(value: Any, least: int, most: int, name: str) -> int:
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"the {name} {_shown(value)} is not a whole number from {least} to {most}")
+    return value
+
+
+def _flag(value: Any, name: str) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"the {name} {_shown(value)} is neither true nor false")
     return value
 
 

@@ -13,13 +13,19 @@ from sansface.capture import UNITS, Camera, Role
 from sansface.errors import SansfaceError
 from sansface.protect.operators import Operator, operator_from_parameters
 
-SCHEMA = 1
+SCHEMAS = (1, 2)
+"""Versions of the manifest. The second one can say more bits, operators and strengths."""
+FIRST_OPERATORS = ("sobel", "scharr", "prewitt", "central")
+"""What the first version knows, without blur."""
 MAX_FRAMES = 500
 MAX_RESOLUTION = 1024
 MAX_SCALE = 2.0
-"""σ of values in [0, 1] never exceeds √3."""
+"""σ of values in [0, 1] never exceeds √3; what noise adds is cut off here."""
 SCALE_STEPS = 256
 """`scale` is a whole number of 1/256."""
+MAX_BITS = 16
+MAX_NOISE = 1.0
+"""Largest standard deviation of the noise on σ."""
 MAX_DISTANCE = 1000.0
 """A camera's largest distance from the sphere's center, in radii."""
 MAX_FOCAL = 1e6
@@ -41,13 +47,15 @@ class BundleFrame:
         camera: in the unit-sphere frame, of the picture's size, undistorted, its centre outside the sphere.
         role: neutral pictures keep their colours, sensitive ones only σ.
         image: neutral: (h, w, 3) uint8 or uint16, sRGB premultiplied by coverage, code / max in [0, 1].
-            sensitive: (h, w) of the same dtype, σ; code 0 = withheld, else (code − 1) / (max − 1) · scale.
+            sensitive: (h, w) of the same dtype, σ; code 0 = withheld, else (code − 1) / (levels − 1) · scale.
         mask: (h, w) uint8 coverage, 255 = wholly subject, or None where the user keeps it.
         scale: the modulus that the largest code of a sensitive picture says; 1 for a neutral one.
+        bits: of σ; the arrays are uint8 up to 8, else uint16.
+        reach: of σ, in pixels: a sensitive picture is withheld where the mask's outline is so near.
 
     Raises:
-        BundleError: three channels on a sensitive frame, colour outside the mask, a value at the outline,
-            nothing but withheld values, wrong dtypes or sizes, an invalid camera.
+        BundleError: three channels on a sensitive frame, colour outside the mask, a value at the outline or
+            beyond the levels, nothing but withheld values, wrong dtypes or sizes, an invalid camera.
     """
 
     camera: Camera
@@ -55,11 +63,17 @@ class BundleFrame:
     image: np.ndarray
     mask: np.ndarray | None = None
     scale: float = 1.0
+    bits: int = 8
+    reach: int = 1
 
     def __post_init__(self) -> None:
         shape = (self.camera.height, self.camera.width)
-        if self.image.dtype not in (np.uint8, np.uint16):
-            raise BundleError(f"a picture is of {self.image.dtype}, not of 8 or 16 bits; protect again.")
+        if not 1 <= self.bits <= MAX_BITS:
+            raise BundleError(f"{self.bits!r} bits are not 1 to {MAX_BITS}; choose another number.")
+        if self.image.dtype != word(self.bits):
+            raise BundleError(
+                f"a picture is of {self.image.dtype}, unlike the declared {self.bits} bits; protect again."
+            )
         if not isinstance(self.role, Role):
             raise BundleError(f"the role {self.role!r} is neither neutral nor sensitive; protect again.")
         if self.role is Role.SENSITIVE and self.image.ndim != 2:
@@ -83,11 +97,10 @@ class BundleFrame:
             Neutral: (h, w, 3) float32, premultiplied sRGB in [0, 1].
             Sensitive: (h, w) float32 σ, 0 where withheld.
         """
-        top = np.iinfo(self.image.dtype).max
-        if self.role is Role.NEUTRAL:
-            return self.image.astype(np.float32) / np.float32(top)
         codes = self.image.astype(np.float32)
-        return np.maximum(codes - 1, 0) / np.float32(top - 1) * np.float32(self.scale)
+        if self.role is Role.NEUTRAL:
+            return codes / np.float32(np.iinfo(self.image.dtype).max)
+        return np.maximum(codes - 1, 0) / np.float32(levels(self.bits) - 1) * np.float32(self.scale)
 
     def shared(self) -> np.ndarray:
         """(h, w) bool: where the picture says something; False at a sensitive one's outline and beyond."""
@@ -119,7 +132,11 @@ class BundleFrame:
             raise BundleError(
                 "a sensitive picture is wholly withheld; correct its mask or raise the resolution."
             )
-        if self.mask is not None and (shared & ~inside_outline(self.mask == 255)).any():
+        if self.image.max() > levels(self.bits):
+            raise BundleError(
+                f"a sensitive picture has values that {self.bits} bits cannot say; protect again."
+            )
+        if self.mask is not None and (shared & ~inside_outline(self.mask == 255, self.reach)).any():
             raise BundleError(
                 "a sensitive picture has values at its outline, where they leak; protect again."
             )
@@ -136,19 +153,35 @@ class BundleFrame:
             raise BundleError("a neutral picture has colour outside its mask; protect again.")
 
 
-def inside_outline(whole: np.ndarray) -> np.ndarray:
-    """Pixels whose 3 × 3 neighbourhood, borders repeated, is wholly subject: σ there never sees the outline.
+def inside_outline(whole: np.ndarray, reach: int) -> np.ndarray:
+    """Pixels whose neighbourhood, borders repeated, is wholly subject: σ there never sees the outline.
 
     Args:
         whole: (h, w) bool, pixels that are subject all over.
+        reach: of σ: the neighbourhood has 2 · reach + 1 rows and columns.
     """
     height, width = whole.shape
-    padded = np.pad(whole, 1, mode="edge")
+    padded = np.pad(whole, reach, mode="edge")
+    rows = np.ones((height, width + 2 * reach), dtype=bool)
     result = np.ones_like(whole)
-    for row in range(3):
-        for column in range(3):
-            result &= padded[row : row + height, column : column + width]
+    for row in range(2 * reach + 1):
+        rows &= padded[row : row + height]
+    for column in range(2 * reach + 1):
+        result &= rows[:, column : column + width]
     return result
+
+
+def word(bits: int) -> type[np.uint8] | type[np.uint16]:
+    """The unsigned integers that codes of so many bits are stored as; neutral pictures fill them."""
+    return np.uint8 if bits <= 8 else np.uint16
+
+
+def levels(bits: int) -> int:
+    """How many values a sensitive picture tells apart, coded 1, 2, ...; code 0, withheld, comes on top.
+
+    2^bits, less one where a word of 8 or 16 bits has no room for the code 0 beside them.
+    """
+    return min(2**bits, int(np.iinfo(word(bits)).max))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,12 +192,13 @@ class Bundle:
         frames: at least one of them sensitive; with a mask each, or none with one.
         resolution: pixels of every picture's longer side.
         operator: σ.
-        bits: 8 or 16.
+        bits: of σ, 1 to 16.
         scale: the largest modulus that a code can say; a multiple of 1/256.
         center, radius: x_world = center + radius · x_norm.
         unit: of the world, one of `sansface.capture.UNITS`.
         sphere_source: `masks`, `cameras` or `given`.
-        schema: version of the manifest.
+        noise: standard deviation of the Gaussian noise that was added to σ; 0 = none.
+        gain: was each sensitive picture multiplied by a factor of its own? The factors are nowhere.
 
     Raises:
         BundleError: a rule is broken.
@@ -179,15 +213,12 @@ class Bundle:
     radius: float
     unit: str = "unknown"
     sphere_source: str = "given"
-    schema: int = SCHEMA
+    noise: float = 0.0
+    gain: bool = False
 
     def __post_init__(self) -> None:
         center = np.array(self.center, dtype=np.float64)
         object.__setattr__(self, "center", center)
-        if self.schema != SCHEMA:
-            raise BundleError(
-                f"the schema version {self.schema!r} is not {SCHEMA}; use the version it is of."
-            )
         if not 1 <= len(self.frames) <= MAX_FRAMES:
             raise BundleError(f"it has {len(self.frames)} frames, not 1 to {MAX_FRAMES}; choose photographs.")
         if not any(frame.role is Role.SENSITIVE for frame in self.frames):
@@ -202,10 +233,11 @@ class Bundle:
             raise BundleError("its unit, or the source of its sphere, is not on our list; protect again.")
         if center.shape != (3,) or not np.abs(center).max() <= MAX_WORLD or not 0 < self.radius <= MAX_WORLD:
             raise BundleError("its sphere is not a finite center and a positive radius; give them again.")
-        dtype = {8: np.uint8, 16: np.uint16}.get(self.bits)
+        if not 0 <= self.noise <= MAX_NOISE:
+            raise BundleError(f"the noise {self.noise!r} is not 0 to {MAX_NOISE:g}; choose less.")
         for frame in self.frames:
             width, height = frame.camera.width, frame.camera.height
-            if frame.image.dtype != dtype:
+            if frame.bits != self.bits:
                 raise BundleError(
                     f"a picture is not of the {self.bits} bits that are declared; protect again."
                 )
@@ -216,4 +248,12 @@ class Bundle:
                 )
             if frame.role is Role.SENSITIVE and frame.scale != self.scale:
                 raise BundleError("a sensitive picture's scale is unlike the bundle's; protect again.")
+            if frame.role is Role.SENSITIVE and frame.reach != self.operator.reach:
+                raise BundleError("a sensitive picture's reach is unlike its operator's; protect again.")
         operator_from_parameters(self.operator.parameters())
+
+    @property
+    def schema(self) -> int:
+        """The first version of the manifest that can say all of it: so older readers read what they can."""
+        plain = self.operator.name in FIRST_OPERATORS and self.operator.blur == 0
+        return 1 if plain and self.bits in (8, 16) and self.noise == 0 and not self.gain else 2

@@ -3,6 +3,7 @@
 from sansface.capture import Role
 from sansface.protect.bundle import bundle_bytes
 from sansface.protect.contents import Bundle
+from sansface.protect.frame import NORMALISED
 
 
 def describe(bundle: Bundle) -> str:
@@ -15,18 +16,19 @@ def describe(bundle: Bundle) -> str:
     sensitive = [frame for frame in bundle.frames if frame.role is Role.SENSITIVE]
     masks = bundle.frames[0].mask is not None
     withheld = 1 - sum(frame.shared().mean() for frame in sensitive) / len(sensitive)
-    center = ", ".join(f"{value:.4g}" for value in bundle.center)
     sizes = sorted({(frame.camera.width, frame.camera.height) for frame in bundle.frames})
     rows = [
         ("schema", f"{bundle.schema}"),
         ("frames", f"{len(neutral)} neutral (colour), {len(sensitive)} sensitive (σ only)"),
         ("resolution", f"{bundle.resolution} (" + ", ".join(f"{w} x {h}" for w, h in sizes) + ")"),
-        ("operator", f"{bundle.operator.name}, sum of norms, on sRGB in [0, 1]"),
+        ("operator", f"{_operator(bundle)}, {bundle.operator.modulus.replace('-', ' ')}, on sRGB in [0, 1]"),
         ("bits", f"{bundle.bits} a value, σ from 0 to {bundle.scale:g} a pixel"),
+        ("noise", f"{bundle.noise:g} a pixel" if bundle.noise else "none"),
+        ("gain", "a random one for each sensitive picture, not told" if bundle.gain else "none"),
         ("withheld", f"{100 * withheld:.1f} % of the sensitive pixels (background and outline)"),
         ("masks", f"shared, at {bundle.resolution} pixels" if masks else "not shared"),
-        ("sphere", f"center ({center}), radius {bundle.radius:.4g}, from {_SOURCES[bundle.sphere_source]}"),
-        ("unit", bundle.unit),
+        ("sphere", f"{_place(bundle)}, from {_SOURCES[bundle.sphere_source]}"),
+        ("unit", "not told" if bundle.unit == NORMALISED else bundle.unit),
         ("size", f"{len(bundle_bytes(bundle)):,} bytes"),
     ]
     outline = (
@@ -50,19 +52,32 @@ def summary(bundle: Bundle) -> str:
     """What is shared and what that means, in four lines."""
     neutral = sum(frame.role is Role.NEUTRAL for frame in bundle.frames)
     masks = "shared, at the same size" if bundle.frames[0].mask is not None else "not shared"
-    sigma = f"{bundle.operator.name}, {bundle.resolution} pixels, {bundle.bits} bits"
-    center = ", ".join(f"{value:.4g}" for value in bundle.center)
+    sigma = f"{_operator(bundle)}, {bundle.resolution} pixels, {bundle.bits} bits"
+    sigma += f", noise {bundle.noise:g}" if bundle.noise else ""
+    sigma += ", random gains" if bundle.gain else ""
     return "\n".join(
         [
             f"{len(bundle.frames) - neutral} sensitive photographs: gradient magnitudes only ({sigma}), "
             "withheld at the outline.",
             f"{neutral} neutral photographs: colours at {bundle.resolution} pixels, without background. "
             f"Masks: {masks}.",
-            f"Bounding sphere: center ({center}), radius {bundle.radius:.4g}, unit {bundle.unit}, "
-            f"from {_SOURCES[bundle.sphere_source]}.",
+            f"Bounding sphere: {_place(bundle)}, from {_SOURCES[bundle.sphere_source]}.",
             "Protected is not anonymous: what is shared remains personal, likely biometric data.",
         ]
     )
+
+
+def _operator(bundle: Bundle) -> str:
+    blur = bundle.operator.blur
+    return f"{bundle.operator.name} after a blur of {blur:g}" if blur else bundle.operator.name
+
+
+def _place(bundle: Bundle) -> str:
+    """Where the sphere is in the user's world, as far as the bundle tells."""
+    if bundle.unit == NORMALISED:
+        return "normalised: its place, size and direction in your world are not told"
+    center = ", ".join(f"{value:.4g}" for value in bundle.center)
+    return f"center ({center}), radius {bundle.radius:.4g}, unit {bundle.unit}"
 
 
 _SOURCES = {

@@ -1,8 +1,9 @@
 """The client's whole work: a capture in, a bundle out. Nothing is written to disk and nothing is logged."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 
@@ -11,15 +12,18 @@ import numpy as np
 
 from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.errors import SansfaceError
-from sansface.protect.contents import MAX_RESOLUTION, SCALE_STEPS, Bundle, BundleError, BundleFrame
+from sansface.protect.contents import MAX_BITS, MAX_NOISE, SCALE_STEPS, Bundle, BundleError, BundleFrame
+from sansface.protect.frame import UserFrame, without_frame
 from sansface.protect.operators import Operator, operator
-from sansface.protect.photograph import read_photograph
-from sansface.protect.reduce import mask_codes, modulus, neutral_codes, reduce, sensitive_codes
+from sansface.protect.photograph import read_codes
+from sansface.protect.reduce import disturbed, mask_codes, modulus, neutral_codes, reduce, sensitive_codes
 from sansface.protect.sphere import sphere_from_cameras, sphere_from_masks
 
 MIN_NEUTRAL = 2
 MIN_SENSITIVE = 3
 THREADS = 2
+RESOLUTIONS = (16, 512)
+LEAST_GAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -32,19 +36,29 @@ class ProtectSettings:
 
     resolution: int = 64  # pixels of the pictures' longer side
     operator: str = "sobel"  # a name in protect.operators.OPERATORS
-    bits: int = 8  # of each value; fewer tell less
+    bits: int = 8  # of each σ, 1 to 16; fewer tell less. Neutral colours have 8, and 16 from 9 on
     share_masks: bool = True  # masks leave the client, at `resolution`
     center: tuple[float, float, float] | None = None  # of the bounding sphere, world units; None = find it
     radius: float | None = None  # of the bounding sphere, world units; None = find it
+    blur: float | None = None  # before σ: standard deviation, reduced pixels; None = the operator's own
+    noise: float = 0.0  # added to σ: standard deviation, in units of σ
+    gain: float = 1.0  # least of the random factors of the sensitive views; 1 = none
 
     def __post_init__(self) -> None:
-        if not 8 <= self.resolution <= MAX_RESOLUTION:
-            raise SansfaceError(
-                f"the resolution {self.resolution} is not 8 to {MAX_RESOLUTION}; choose another."
-            )
-        if self.bits not in (8, 16):
-            raise SansfaceError(f"{self.bits} bits are neither 8 nor 16; choose one of them.")
-        operator(self.operator)
+        least, most = RESOLUTIONS
+        if not least <= self.resolution <= most:
+            raise SansfaceError(f"the resolution {self.resolution} is not {least} to {most}; choose another.")
+        if not 1 <= self.bits <= MAX_BITS:
+            raise SansfaceError(f"{self.bits} bits are not 1 to {MAX_BITS}; choose another number.")
+        if not 0 <= self.noise <= MAX_NOISE:
+            raise SansfaceError(f"the noise {self.noise} is not 0 to {MAX_NOISE:g}; choose another.")
+        if not LEAST_GAIN <= self.gain <= 1:
+            raise SansfaceError(f"the gain {self.gain} is not {LEAST_GAIN} to 1; choose another.")
+        self.sigma()
+
+    def sigma(self) -> Operator:
+        """The operator with its blur."""
+        return operator(self.operator, self.blur)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,31 +76,35 @@ def protect(
     capture: Capture,
     settings: ProtectSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Bundle:
-    """Protect a capture.
+    """Protect a capture; the bundle is in the capture's own frame, which `protect_capture` takes off.
 
     For each photograph: decode, remove the background by its mask, undistort, average down to `resolution`;
-    a sensitive one then becomes σ, withheld at its outline. Then the bounding sphere is found, cameras are
-    put in the unit-sphere frame, and values become codes of 8 or 16 bits.
+    a sensitive one then becomes σ, withheld at its outline, with gain and noise if asked for. Then the
+    bounding sphere is found, cameras are put in the unit-sphere frame, and values become codes.
 
     Args:
         capture: at least two neutral and three sensitive frames.
         settings: the defaults if None.
         progress: called with (frames done, frames in all).
+        rng: draws gain and noise. Whoever knows its seed takes both off again, so on people use the default:
+            a seed from the operating system that is kept nowhere.
 
     Raises:
-        SansfaceError: one sentence; see `read_photograph`, `Bundle` and the checks here.
+        SansfaceError: one sentence; see `read_codes`, `Bundle` and the checks here.
     """
     settings = settings or ProtectSettings()
     _check_roles(capture.frames)
-    sigma = operator(settings.operator)
+    sigma = settings.sigma()
+    rng = rng or np.random.default_rng(secrets.randbits(128))
     small = []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             for frame in pool.map(partial(_reduced, settings=settings, sigma=sigma), capture.frames):
-                small.append(frame)
+                small.append(_disturbed(frame, settings, rng))
                 if progress is not None:
                     progress(len(small), len(capture.frames))
     finally:
@@ -97,7 +115,7 @@ def protect(
     scale = max(1, ceil(most * SCALE_STEPS)) / SCALE_STEPS
     return Bundle(
         frames=tuple(
-            _finished(frame, one, sphere, scale, settings)
+            _finished(frame, one, sphere, scale, settings, sigma)
             for frame, one in zip(capture.frames, small, strict=True)
         ),
         resolution=settings.resolution,
@@ -108,7 +126,19 @@ def protect(
         radius=sphere.radius,
         unit=capture.unit,
         sphere_source=sphere.source,
+        noise=settings.noise,
+        gain=settings.gain < 1,
     )
+
+
+def protect_capture(
+    capture: Capture,
+    settings: ProtectSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    rng: np.random.Generator | None = None,
+) -> tuple[Bundle, UserFrame]:
+    """What `protect` makes without the user's frame and unit, and the way back, which stays with the user."""
+    return without_frame(protect(capture, settings, progress, rng))
 
 
 def _check_roles(frames: Sequence[Frame]) -> None:
@@ -117,7 +147,7 @@ def _check_roles(frames: Sequence[Frame]) -> None:
     if neutral == 0:
         raise SansfaceError(
             "no frame is neutral: without photographs of the rear of the head a head template is needed, "
-            'which this version does not have; take some and label them "role": "neutral".'
+            "which this version does not have; take some, and run `sansface roles CAPTURE --write`."
         )
     if neutral < MIN_NEUTRAL:
         raise SansfaceError(
@@ -126,7 +156,7 @@ def _check_roles(frames: Sequence[Frame]) -> None:
     if sensitive == 0:
         raise SansfaceError(
             "all frames are neutral, so there is nothing to protect; label every photograph in which any of "
-            'the face shows "role": "sensitive".'
+            'the face shows "role": "sensitive", or let `sansface roles` decide.'
         )
     if sensitive < MIN_SENSITIVE:
         raise SansfaceError(
@@ -135,7 +165,7 @@ def _check_roles(frames: Sequence[Frame]) -> None:
 
 
 def _reduced(frame: Frame, settings: ProtectSettings, sigma: Operator) -> _Small:
-    colour, coverage = read_photograph(frame)
+    colour, coverage = read_codes(frame)
     try:
         reduced = reduce(colour, coverage, frame.camera, settings.resolution)
     except SansfaceError as error:
@@ -147,9 +177,16 @@ def _reduced(frame: Frame, settings: ProtectSettings, sigma: Operator) -> _Small
     if not shared.any():
         raise SansfaceError(
             f"the photograph {frame.image} is all outline at {settings.resolution} pixels, so nothing of it "
-            "can be shared; correct its mask, raise the resolution or leave it out."
+            "can be shared; correct its mask, raise the resolution, blur less or leave it out."
         )
     return _Small(reduced.camera, mask, None, values, shared)
+
+
+def _disturbed(frame: _Small, settings: ProtectSettings, rng: np.random.Generator) -> _Small:
+    if frame.sigma is None or frame.shared is None:
+        return frame
+    values = disturbed(frame.sigma, settings.noise, settings.gain, rng)
+    return replace(frame, sigma=np.where(frame.shared, values, np.float32(0)))
 
 
 def _sphere(capture: Capture, settings: ProtectSettings, small: Sequence[_Small]) -> Sphere:
@@ -176,14 +213,14 @@ def _check_outside(frames: Sequence[Frame], small: Sequence[_Small], sphere: Sph
 
 
 def _finished(
-    frame: Frame, one: _Small, sphere: Sphere, scale: float, settings: ProtectSettings
+    frame: Frame, one: _Small, sphere: Sphere, scale: float, settings: ProtectSettings, sigma: Operator
 ) -> BundleFrame:
     mask = one.mask if settings.share_masks else None
     try:
         camera = one.camera.normalized(sphere.center, sphere.radius)
         if one.sigma is None or one.shared is None:
-            return BundleFrame(camera, frame.role, one.codes, mask)  # type: ignore[arg-type]
+            return BundleFrame(camera, frame.role, one.codes, mask, bits=settings.bits)  # type: ignore[arg-type]
         codes = sensitive_codes(one.sigma, one.shared, scale, settings.bits)
-        return BundleFrame(camera, frame.role, codes, mask, scale)
+        return BundleFrame(camera, frame.role, codes, mask, scale, settings.bits, sigma.reach)
     except BundleError as error:
         raise SansfaceError(f"the photograph {frame.image} cannot go into a bundle: {error}") from error

@@ -1,5 +1,6 @@
 """From full-size pixels to what may leave: undistorted, no background, small, σ away from the outline."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -7,9 +8,12 @@ import numpy as np
 
 from sansface.capture import Camera
 from sansface.errors import SansfaceError
-from sansface.protect.contents import inside_outline
+from sansface.protect.contents import MAX_SCALE, inside_outline, levels, word
 from sansface.protect.operators import Operator
+from sansface.protect.photograph import fractions
 
+STRIP = 128
+"""Rows of a photograph that are worked on at a time."""
 WHOLE = 1 - 1e-6
 """Reduced coverage from which a pixel counts as wholly subject; float32 sums of ones reach it."""
 
@@ -34,11 +38,12 @@ def reduce(colour: np.ndarray, coverage: np.ndarray, camera: Camera, resolution:
 
     Colour is premultiplied before anything is interpolated, so that no background bleeds in. The longer side
     becomes `resolution`, the shorter one is rounded, and K is scaled by the two exact factors.
-    Reduced pixels are exact area averages, also for factors that are not whole.
+    Reduced pixels are exact area averages, also for factors that are not whole: along rows, some rows at a
+    time, and then along columns, so that no more than a strip of the picture is ever there in float32.
 
     Args:
-        colour: (h, w, 3) float32 sRGB in [0, 1], not premultiplied.
-        coverage: (h, w) float32 in [0, 1].
+        colour: (h, w, 3) sRGB, not premultiplied: uint8 or uint16 codes, or float32 in [0, 1].
+        coverage: (h, w) of uint8, uint16 or float32.
         camera: of that picture.
         resolution: pixels of the longer side.
 
@@ -50,64 +55,116 @@ def reduce(colour: np.ndarray, coverage: np.ndarray, camera: Camera, resolution:
         raise SansfaceError(
             f"it has {longer} pixels, fewer than the resolution {resolution}; lower the resolution"
         )
-    layers = np.dstack([colour * coverage[:, :, None], coverage]).astype(np.float32, copy=False)
-    if camera.distortion.any():
-        layers = _undistort(layers, camera)
-        camera = Camera(camera.K, camera.width, camera.height, camera.cam_from_world)
     width = max(1, round(camera.width * resolution / longer))
     height = max(1, round(camera.height * resolution / longer))
-    small = cv2.resize(layers, (width, height), interpolation=cv2.INTER_AREA)
-    small = np.clip(small, 0, 1)
+    narrow = np.concatenate([_averaged(strip, 1, width) for strip in _strips(colour, coverage, camera)])
+    small = np.clip(_averaged(narrow, 0, height), 0, 1)
+    camera = Camera(camera.K, camera.width, camera.height, camera.cam_from_world).resized(width, height)
     coverage = small[:, :, 3]
-    return Reduced(camera.resized(width, height), np.minimum(small[:, :, :3], coverage[:, :, None]), coverage)
+    return Reduced(camera, np.minimum(small[:, :, :3], coverage[:, :, None]), coverage)
 
 
-def _undistort(layers: np.ndarray, camera: Camera) -> np.ndarray:
-    """The same picture by the same K without distortion; what the photograph did not see is not subject."""
-    if camera.K[0, 1]:
+def _averaged(layers: np.ndarray, axis: int, count: int) -> np.ndarray:
+    """The means of `count` equal parts of the rows (axis 0) or columns (axis 1): of ones exactly 1.
+
+    OpenCV's float32 weights add up to 1 to a millionth only, so their sum, rounded alike, is divided by.
+    """
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        size = (count, values.shape[0]) if axis else (values.shape[1], count)
+        return cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+
+    one = np.ones((1, layers.shape[1]) if axis else (layers.shape[0], 1), np.float32)
+    return mean(layers) / mean(one)[:, :, None]
+
+
+def _strips(colour: np.ndarray, coverage: np.ndarray, camera: Camera) -> Iterator[np.ndarray]:
+    """(rows, w, 4) float32, from the top: premultiplied colour and coverage, undistorted.
+
+    What the photograph did not see is not subject.
+    """
+    if camera.distortion.any() and camera.K[0, 1]:
         raise SansfaceError("its pixels are skewed and distorted at once; undistort the capture first")
-    K = np.array(camera.K)
-    K[:2, 2] -= 0.5  # OpenCV puts the centre of the first pixel at (0, 0)
-    size = (camera.width, camera.height)
-    map_x, map_y = cv2.initUndistortRectifyMap(K, camera.distortion, np.eye(3), K, size, cv2.CV_32FC1)
-    return cv2.remap(layers, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    for top in range(0, camera.height, STRIP):
+        rows = min(STRIP, camera.height - top)
+        if not camera.distortion.any():
+            yield _premultiplied(colour[top : top + rows], coverage[top : top + rows])
+            continue
+        K = np.array(camera.K)
+        K[:2, 2] -= 0.5  # OpenCV puts the centre of the first pixel at (0, 0)
+        shifted = K - [[0, 0, 0], [0, 0, top], [0, 0, 0]]
+        size = (camera.width, rows)
+        map_x, map_y = cv2.initUndistortRectifyMap(
+            K, camera.distortion, np.eye(3), shifted, size, cv2.CV_32FC1
+        )
+        # Only the rows that this strip needs, and one around them, which counts when it is interpolated.
+        first = int(np.clip(np.floor(map_y.min()) - 1, 0, camera.height - 1))
+        last = int(np.clip(np.ceil(map_y.max()) + 2, first + 1, camera.height))
+        yield cv2.remap(
+            _premultiplied(colour[first:last], coverage[first:last]), map_x, map_y - np.float32(first),
+            cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0,
+        )  # fmt: skip
+
+
+def _premultiplied(colour: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    alpha = fractions(coverage)
+    return np.dstack([fractions(colour) * alpha[:, :, None], alpha])
 
 
 def modulus(reduced: Reduced, operator: Operator) -> tuple[np.ndarray, np.ndarray]:
     """σ of a reduced photograph, and where it may be shared.
 
     At the outline ‖g‖ / ‖∇α‖ gives back the skin's absolute brightness, a boundary condition for whoever
-    wants to invert the picture. So a value is shared only where the whole 3 × 3 stencil is subject.
+    wants to invert the picture. So a value is shared only where all that σ sees there is subject.
 
     Returns:
         (h, w) float32 σ, 0 where withheld, and (h, w) bool, True where shared.
     """
-    shared = inside_outline(reduced.coverage >= WHOLE)
+    shared = inside_outline(reduced.coverage >= WHOLE, operator.reach)
     return np.where(shared, operator(reduced.colour), np.float32(0)), shared
 
 
+def disturbed(modulus: np.ndarray, noise: float, gain: float, rng: np.random.Generator) -> np.ndarray:
+    """σ of one view times a random gain, plus random noise: what nobody is told.
+
+    The gain comes first, so that the noise, whose size is told, does not give it away.
+
+    Args:
+        modulus: (h, w) float32.
+        noise: standard deviation of the Gaussian noise a pixel, in units of σ.
+        gain: the least factor; it is drawn between this and 1, evenly in its logarithm.
+
+    Returns:
+        (h, w) float32, cut off at 0 and `MAX_SCALE`. With neither noise nor gain it is `modulus`, and `rng`
+        stays as it was.
+    """
+    if gain < 1:
+        modulus = modulus * np.float32(gain ** rng.random())
+    if noise > 0:
+        modulus = modulus + noise * rng.standard_normal(modulus.shape, dtype=np.float32)
+    return np.clip(modulus, 0, MAX_SCALE).astype(np.float32, copy=False)
+
+
 def neutral_codes(reduced: Reduced, bits: int) -> np.ndarray:
-    """(h, w, 3) uint8 or uint16: premultiplied colour, code = round(c · max)."""
-    return _quantised(reduced.colour, bits)
+    """(h, w, 3) uint8 or uint16, whatever holds `bits`: premultiplied colour, code = round(c · max)."""
+    return _quantised(reduced.colour, word(bits))
 
 
 def mask_codes(reduced: Reduced) -> np.ndarray:
     """(h, w) uint8: coverage, 255 = wholly subject."""
-    return _quantised(reduced.coverage, 8)
+    return _quantised(reduced.coverage, np.uint8)
 
 
 def sensitive_codes(modulus: np.ndarray, shared: np.ndarray, scale: float, bits: int) -> np.ndarray:
-    """(h, w) uint8 or uint16: 0 = withheld, else code = 1 + round(σ / scale · (max − 1)).
+    """(h, w) uint8 or uint16: 0 = withheld, else code = 1 + round(σ / scale · (levels − 1)).
 
     Args:
         modulus: (h, w) float32, at most `scale`.
         shared: (h, w) bool.
     """
-    top = 2**bits - 1
-    codes = 1 + np.rint(np.clip(modulus.astype(np.float64) / scale, 0, 1) * (top - 1))
-    return np.where(shared, codes, 0).astype(np.uint8 if bits == 8 else np.uint16)
+    codes = 1 + np.rint(np.clip(modulus.astype(np.float64) / scale, 0, 1) * (levels(bits) - 1))
+    return np.where(shared, codes, 0).astype(word(bits))
 
 
-def _quantised(values: np.ndarray, bits: int) -> np.ndarray:
-    dtype = np.uint8 if bits == 8 else np.uint16
+def _quantised(values: np.ndarray, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
     return np.rint(values.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)

@@ -10,7 +10,7 @@ from sansface.capture import Capture, Role
 from sansface.errors import SansfaceError
 from sansface.files import written_beside
 from sansface.protect.contents import Bundle, BundleFrame
-from sansface.protect.photograph import read_photograph
+from sansface.protect.photograph import fractions, read_codes
 
 COLUMNS = 10
 GAP = 2
@@ -42,8 +42,10 @@ def before_after(capture: Capture, bundle: Bundle) -> np.ndarray:
         raise SansfaceError("the capture and the bundle have different numbers of frames; protect again.")
     pairs = []
     for frame, out in zip(capture.frames, bundle.frames, strict=True):
-        colour, _ = read_photograph(frame)
-        before = np.rint(cv2.resize(colour, _tile_size(colour), interpolation=cv2.INTER_AREA) * 255)
+        colour, _ = read_codes(frame)
+        before = np.rint(
+            fractions(cv2.resize(colour, _tile_size(colour), interpolation=cv2.INTER_AREA)) * 255
+        )
         after = picture_of(out)
         after = cv2.resize(after, _tile_size(after), interpolation=cv2.INTER_NEAREST)
         pairs.append(_tiled([before.astype(np.uint8), after], 2))

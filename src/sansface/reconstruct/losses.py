@@ -22,12 +22,24 @@ def gradient_loss(
     target: Float[Tensor, "h w"],
     known: Bool[Tensor, "h w"],
     operator: Operator,
+    tolerance: float = 0.0,
+    gain: bool = False,
 ) -> Float[Tensor, ""]:
     """L_grad = mean | ‖ĝ‖ − ‖g‖ | over the known pixels, eq. 5; ĝ is σ of the rendered picture.
 
-    `known` leaves out the outline, and every pixel whose 3 × 3 neighbourhood was not wholly rendered.
+    Args:
+        known: leaves out the outline, and every pixel of which σ sees something that was not rendered.
+        tolerance: half a step of coarse codes: differences up to this are none.
+        gain: the target is times an unknown factor. The one that fits best by least squares,
+            a = Σ ‖ĝ‖ ‖g‖ / Σ ‖ĝ‖², multiplies ‖ĝ‖ and has its part in the derivative: so the loss is the same
+            for ĉ and any multiple of it, and pulls towards none of them.
     """
-    error = (modulus(picture, operator) - target).abs()
+    ours = modulus(picture, operator)
+    if gain:
+        ours = ours * ((ours * target * known).sum() / (ours.square() * known).sum().clamp(min=1e-12))
+    error = (ours - target).abs()
+    if tolerance > 0:
+        error = F.relu(error - tolerance)
     return (error * known).sum() / known.sum().clamp(min=1)
 
 

@@ -56,8 +56,8 @@ def preview(field: Field, supervision: Supervision) -> np.ndarray:
 
 def write_mesh_pictures(folder: Path, mesh: Mesh, supervision: Supervision) -> None:
     """mesh_front.png, mesh_three_quarter.png and mesh_side.png; the mesh is in the user's frame."""
-    center, radius = supervision.center, supervision.radius
-    normalised = Mesh((mesh.vertices - center) / radius, mesh.faces)
+    center, radius, rotation = supervision.center, supervision.radius, supervision.rotation
+    normalised = Mesh((mesh.vertices - center) @ rotation / radius, mesh.faces)
     cameras = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, MESH_SIZE)
     caster = Caster(normalised)
     for name in SHOWN:

@@ -27,6 +27,7 @@ class ViewRays:
     colour_known: Bool[Tensor, "h w"]
     modulus: Float[Tensor, "h w"]  # target moduli
     modulus_known: Bool[Tensor, "h w"]
+    reach: int  # of σ, in pixels
     coverage: Float[Tensor, "h w"]
     outline: Int[Tensor, " m"]  # flat pixel numbers near the outline
     elsewhere: Int[Tensor, " k"]  # and of all others with known coverage
@@ -64,7 +65,8 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
         colour=tensor(view.target) if colour else None,
         colour_known=tensor(shared if colour else np.zeros_like(shared)),
         modulus=tensor(operator(view.target) if colour else view.target),
-        modulus_known=tensor(inside_outline(shared) if colour else shared),
+        modulus_known=tensor(inside_outline(shared, operator.reach) if colour else shared),
+        reach=operator.reach,
         coverage=tensor(view.coverage),
         outline=tensor(np.flatnonzero(view.outline & known)),
         elsewhere=tensor(np.flatnonzero(~view.outline & known)),
@@ -97,13 +99,13 @@ class Window:
         return values.new_zeros((*self.size, *values.shape[1:])).index_put(place, values)
 
     def wholly(self, rendered: Bool[Tensor, " n"]) -> Bool[Tensor, "h w"]:
-        """Pixels of the window whose 3 × 3 neighbours, as far as they lie in the view, are all rendered."""
+        """Pixels of the window of which all that σ sees, as far as it lies in the view, is rendered."""
         missing = ~self.spread(rendered)
         (y, x), (h, w) = self.corner, self.size
         height, width = self.view.coverage.shape
         sides = (x > 0, x + w < width, y > 0, y + h < height)  # cut there, not the view's own border
         padded = F.pad(missing.float()[None, None], tuple(int(side) for side in sides), value=1.0)
-        grown = F.max_pool2d(padded, 3, stride=1, padding=1)[0, 0] > 0
+        grown = _grown(padded[0, 0] > 0, self.view.reach)
         return ~grown[sides[2] : sides[2] + h, sides[0] : sides[0] + w]
 
 
@@ -111,10 +113,12 @@ def window(view: ViewRays, gradient: bool, patch: int, generator: torch.Generato
     """A window of at most patch × patch around a random pixel with a target.
 
     Args:
-        gradient: the moduli are compared, so their neighbours are rendered too.
+        gradient: the moduli are compared, so what σ sees around them is rendered too; a σ that sees farther
+            than its neighbours gets so much more.
         patch: pixels; a view that is not larger is taken whole.
     """
-    wanted = _grown(view.modulus_known) if gradient else view.colour_known
+    wanted = _grown(view.modulus_known, view.reach) if gradient else view.colour_known
+    patch += 2 * (view.reach - 1) if gradient else 0
     height, width = wanted.shape
     h, w = min(patch, height), min(patch, width)
     y = x = 0
@@ -160,6 +164,6 @@ def silhouette_rays(views: list[ViewRays], rays: int, generator: torch.Generator
     )
 
 
-def _grown(mask: Tensor) -> Tensor:
-    """(h, w) bool: pixels with a true pixel in their 3 × 3 neighbourhood."""
-    return F.max_pool2d(mask.float()[None, None], 3, stride=1, padding=1)[0, 0] > 0
+def _grown(mask: Tensor, reach: int) -> Tensor:
+    """(h, w) bool: pixels with a true pixel at most `reach` rows and columns away."""
+    return F.max_pool2d(mask.float()[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0

@@ -162,7 +162,9 @@ def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
             return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
 
         mesh = extract(sdf, resolution)
-    return transform(largest_component(mesh), supervision.center, supervision.radius)
+    return transform(
+        largest_component(mesh), supervision.center, supervision.radius, supervision.rotation
+    )
 
 
 class _Log:
@@ -262,11 +264,14 @@ class _Log:
                     "neutral": sum(v.neutral for v in views),
                     "resolution": max(max(v.target.shape[:2]) for v in views),
                     "operator": self.supervision.operator.name,
+                    "blur": self.supervision.operator.blur,
+                    "gain": self.supervision.gain,
                     "sha256": self.identity["data"],
                 },
                 "frame": {
                     "center": [float(c) for c in self.supervision.center],
                     "radius": float(self.supervision.radius),
+                    "rotation": self.supervision.rotation.tolist(),
                     "unit": self.supervision.unit,
                 },
                 "seconds": {"total": round(self.seconds(), 2)},

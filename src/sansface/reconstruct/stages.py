@@ -12,11 +12,10 @@ from sansface.errors import SansfaceError
 from sansface.fields.field import Field, Surface
 from sansface.fields.lipschitz import bind_all, lipschitz_product
 from sansface.fields.registry import make_field
-from sansface.protect.operators import Operator
 from sansface.reconstruct.config import Config, Stage
 from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
 from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
-from sansface.reconstruct.supervision import Supervision
+from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.render.sampling import look
 from sansface.render.volume import render
 
@@ -86,9 +85,7 @@ def train(
             losses = {"eikonal": surface.eikonal(generator)}
             if stage.colour > 0 or stage.gradient > 0:
                 seen = drawn(targets, step, stage.views, seed)
-                losses |= picture_losses(
-                    surface, field, seen, stage, config, supervision.operator, beta, generator
-                )
+                losses |= picture_losses(surface, field, seen, stage, config, supervision, beta, generator)
             if stage.coverage > 0:
                 seen = drawn(silhouettes, step, SILHOUETTE_VIEWS, seed)
                 losses["coverage"] = silhouette_loss(surface, seen, config, generator)
@@ -127,7 +124,7 @@ def picture_losses(
     views: list[ViewRays],
     stage: Stage,
     config: Config,
-    operator: Operator,
+    supervision: Supervision,
     beta: float,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -161,7 +158,12 @@ def picture_losses(
             add("colour", colour_loss(colour, w.view.colour[place], known))
         if stage.gradient > 0:
             known = w.crop(w.view.modulus_known) & w.wholly(hit)
-            add("gradient", gradient_loss(w.spread(colour), w.crop(w.view.modulus), known, operator))
+            # Moduli of colour targets are our own: neither rounded nor scaled.
+            coded = w.view.kind is Kind.MODULUS
+            tolerance, gain = (supervision.tolerance, supervision.gain) if coded else (0.0, False)
+            target = w.crop(w.view.modulus)
+            loss = gradient_loss(w.spread(colour), target, known, supervision.operator, tolerance, gain)
+            add("gradient", loss)
     return losses
 
 

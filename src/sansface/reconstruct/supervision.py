@@ -1,14 +1,18 @@
 """What the reconstruction learns from: arrays, cameras and their kinds. Never a path, never a photograph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 
 from sansface.capture import Camera, Role
-from sansface.protect.contents import Bundle, BundleFrame, inside_outline
+from sansface.protect.contents import Bundle, BundleFrame, inside_outline, levels
+from sansface.protect.frame import UserFrame
 from sansface.protect.operators import Operator
+
+COARSE_BITS = 7
+"""Up to here half a step between two codes of σ is more than rounding, and the loss does not count it."""
 
 
 class Kind(StrEnum):
@@ -52,8 +56,10 @@ class Supervision:
     Attributes:
         views: in the bundle's order.
         operator: σ of the moduli.
-        center, radius, unit: of the user's frame, x_world = center + radius · x.
+        center, radius, rotation, unit: of the mesh's frame, x_world = center + radius · rotation x.
         unprotected: colour of sensitive frames is among the targets: a baseline, never from a bundle.
+        tolerance: how far a modulus may be from its code, which stands for an interval.
+        gain: is each view's modulus times an unknown factor of its own?
     """
 
     views: tuple[View, ...]
@@ -62,16 +68,23 @@ class Supervision:
     radius: float
     unit: str
     unprotected: bool = False
+    tolerance: float = 0.0
+    gain: bool = False
+    rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
 
 
-def from_bundle(bundle: Bundle) -> Supervision:
-    """The supervision in a verified bundle."""
+def from_bundle(bundle: Bundle, frame: UserFrame | None = None) -> Supervision:
+    """The supervision in a verified bundle; its mesh comes in the bundle's frame, or in the one given."""
+    coarse = bundle.bits <= COARSE_BITS
     return Supervision(
         views=tuple(_view(frame) for frame in bundle.frames),
         operator=bundle.operator,
-        center=bundle.center,
-        radius=bundle.radius,
-        unit=bundle.unit,
+        center=bundle.center if frame is None else frame.center,
+        radius=bundle.radius if frame is None else frame.radius,
+        unit=bundle.unit if frame is None else frame.unit,
+        tolerance=bundle.scale / (levels(bundle.bits) - 1) / 2 if coarse else 0.0,
+        gain=bundle.gain,
+        rotation=np.eye(3) if frame is None else frame.rotation,
     )
 
 
@@ -83,8 +96,8 @@ def _view(frame: BundleFrame) -> View:
     elif neutral:
         coverage = _coverage_of_picture(values)
     else:
-        # What is shared lies wholly inside the subject, and so do the neighbours that σ saw there.
-        coverage = np.where(_grown(shared), 1.0, np.nan).astype(np.float32)
+        # What is shared lies wholly inside the subject, and so does all that σ saw there.
+        coverage = np.where(_grown(shared, frame.reach), 1.0, np.nan).astype(np.float32)
     kind = Kind.COLOUR if neutral else Kind.MODULUS
     if neutral:
         shared = coverage >= 1 - 1e-3
@@ -98,6 +111,6 @@ def _coverage_of_picture(values: np.ndarray) -> np.ndarray:
     return np.where(inside, 1.0, np.where(seen, np.nan, 0.0)).astype(np.float32)
 
 
-def _grown(mask: np.ndarray) -> np.ndarray:
-    """(h, w) bool: pixels with a true pixel in their 3 × 3 neighbourhood."""
-    return ~inside_outline(~mask)
+def _grown(mask: np.ndarray, reach: int = 1) -> np.ndarray:
+    """(h, w) bool: pixels with a true pixel at most `reach` rows and columns away."""
+    return ~inside_outline(~mask, reach)

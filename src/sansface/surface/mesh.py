@@ -81,10 +81,11 @@ class Mesh:
         return trimesh.Trimesh(self.vertices, self.faces, vertex_normals=self.normals, process=False)
 
 
-def transform(mesh: Mesh, center: np.ndarray, radius: float) -> Mesh:
-    """From the unit-sphere frame to the capture's: x_world = center + radius * x_norm; normals stay."""
-    vertices = np.asarray(center, dtype=np.float64) + float(radius) * mesh.vertices
-    return Mesh(vertices, mesh.faces, mesh.normals)
+def transform(mesh: Mesh, center: np.ndarray, radius: float, rotation: np.ndarray | None = None) -> Mesh:
+    """From the unit-sphere frame to the capture's: x_world = center + radius · rotation x_norm."""
+    turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
+    vertices = np.asarray(center, dtype=np.float64) + float(radius) * mesh.vertices @ turn.T
+    return Mesh(vertices, mesh.faces, None if mesh.normals is None else mesh.normals @ turn.T)
 
 
 def write_mesh(mesh: Mesh, path: Path | str) -> None:

@@ -1,0 +1,74 @@
+"""`meta.json` beside a capture of any format: what the format itself cannot say.
+
+`unit` is the world's unit, `center` and `radius` are those of the bounding sphere; other keys, such as
+`head_min_y`, are kept as they are. What stands here goes before what the format says.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sansface.capture import UNITS, Capture, Frame, Sphere
+from sansface.errors import SansfaceError
+from sansface.files import read_json, write_json
+
+NAME = "meta.json"
+
+_UNIT_WORDS = {
+    "millimetre": "mm", "millimeter": "mm", "centimetre": "cm", "centimeter": "cm",
+    "metre": "m", "meter": "m", "inch": "in", "inche": "in",
+}  # fmt: skip
+
+
+def with_meta(
+    frames: tuple[Frame, ...], folder: Path, unit: str = "unknown", sphere: Sphere | None = None
+) -> Capture:
+    """A capture of these frames with unit, sphere and meta of the folder's `meta.json`, if there is one.
+
+    Args:
+        frames: of the capture.
+        folder: of the capture.
+        unit, sphere: what the format says of them.
+
+    Raises:
+        SansfaceError: the file is no JSON object, or its center and radius make no sphere.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return Capture(frames, unit, sphere)
+    meta = read_json(path)
+    if not isinstance(meta, dict):
+        raise SansfaceError(f"{path} is not a JSON object; correct or remove it.")
+    if "unit" in meta:
+        unit = _unit(meta["unit"])
+    if meta.get("center") is not None and meta.get("radius") is not None:
+        try:
+            sphere = Sphere(np.array(meta["center"], dtype=np.float64), meta["radius"], "given")
+        except (SansfaceError, TypeError, ValueError, OverflowError) as error:
+            raise SansfaceError(
+                f"{path}: center and radius are not three numbers and a positive one; correct them."
+            ) from error
+    return Capture(frames, unit, sphere, meta)
+
+
+def write_meta(capture: Capture, folder: Path) -> None:
+    """Write `meta.json` with meta, sphere and unit, if there is anything to say.
+
+    Raises:
+        SansfaceError: the file cannot be written.
+    """
+    meta: dict[str, Any] = dict(capture.meta)
+    if capture.sphere is not None:
+        meta |= {"center": capture.sphere.center.tolist(), "radius": capture.sphere.radius}
+    if capture.unit != "unknown":
+        meta["unit"] = capture.unit
+    if meta:
+        write_json(folder / NAME, meta)
+
+
+def _unit(value: Any) -> str:
+    """One of `UNITS`: `unknown` if the word is on no list, for it travels."""
+    word = str(value).strip().lower()
+    word = _UNIT_WORDS.get(word.removesuffix("s"), word)
+    return word if word in UNITS else "unknown"

@@ -95,7 +95,6 @@ def measure(rows: Sequence[str], seeds: Sequence[int], capture: Path, folder: Pa
     """The rows that were asked for; what the commands write goes into `folder`."""
     told = []
     bundle = folder / "head.sfb"
-    frame = ("--frame", bundle.with_suffix(".frame.json"))
     if "e" in rows or "f" in rows:
         runs = [timed("protect", capture, "-o", bundle, "--overwrite") for _ in seeds]
         if "e" in rows:
@@ -104,7 +103,7 @@ def measure(rows: Sequence[str], seeds: Sequence[int], capture: Path, folder: Pa
         runs = []
         for seed in seeds:
             out = folder / f"head{seed}"
-            run = timed("reconstruct", bundle, "-o", out, "--seed", seed, *frame)
+            run = timed("reconstruct", bundle, "-o", out, "--seed", seed)
             scored = folder / f"score{seed}.json"
             truth = ["--truth", capture / "gt.ply", "--capture", capture, "--json", scored]
             timed("evaluate", out / "mesh.ply", *truth)

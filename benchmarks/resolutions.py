@@ -29,7 +29,6 @@ def measured(
     bundle = folder / f"{resolution}.sfb"
     timed("protect", capture, "-o", bundle, "--resolution", resolution)
     settings = [word for assignment in more for word in ("--set", assignment)]
-    settings += ["--frame", str(bundle.with_suffix(".frame.json"))]
     runs = []
     for seed in seeds:
         out = folder / f"{resolution}-{seed}"

@@ -89,8 +89,7 @@ def bundle(ball) -> Path:
 @pytest.fixture(scope="module")
 def head(bundle) -> Path:
     out = bundle.parent / "head"
-    frame = str(bundle.with_suffix(".frame.json"))
-    assert cli.main(["reconstruct", str(bundle), "-o", str(out), "--frame", frame, *QUICK]) == 0
+    assert cli.main(["reconstruct", str(bundle), "-o", str(out), *QUICK]) == 0  # finds the frame beside it
     return out
 
 

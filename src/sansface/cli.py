@@ -73,8 +73,7 @@ class Demo:
         print(f"\n3/5 inspect what would leave the device: {bundle}")
         Inspect(bundle, sheet=self.out / "contact-sheet.png", overwrite=self.overwrite).run()
         print(f"\n4/5 reconstruct, from the bundle alone: {head}")
-        frame = bundle.with_suffix(FRAME_SUFFIX)
-        Reconstruct(bundle, head, frame=frame, seed=self.seed, overwrite=self.overwrite).run()
+        Reconstruct(bundle, head, seed=self.seed, overwrite=self.overwrite).run()
         print("\n5/5 evaluate")
         Evaluate(head / "mesh.ply", truth=capture / "gt.ply", capture=capture).run()
         print(f"whole demo: {duration(time.monotonic() - began)}")
@@ -275,7 +274,8 @@ class Reconstruct:
     out: Out
     """Folder for the results; must be empty or new."""
     frame: Path | None = None
-    """NAME.frame.json, the way back to the capture's frame and unit; else the mesh is in the bundle's."""
+    """The way back to the capture's frame and unit; else NAME.frame.json if it still lies beside the bundle,
+    else the mesh is in the bundle's own frame."""
     preset: Literal["fast", "paper"] = "fast"
     """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience."""
     seed: int = 0
@@ -306,7 +306,9 @@ class Reconstruct:
 
         more = [] if self.mesh_resolution is None else [f"mesh_resolution={self.mesh_resolution}"]
         bundle = read_bundle(self.bundle)
-        frame = None if self.frame is None else read_frame(self.frame, bundle_digest(bundle))
+        beside = self.bundle.with_suffix(FRAME_SUFFIX)
+        way_back = self.frame or (beside if beside.exists() else None)
+        frame = None if way_back is None else read_frame(way_back, bundle_digest(bundle))
         config = _configured(preset(self.preset, bundle.resolution), [*self.set, *more])
         _train(
             from_bundle(bundle, frame),
@@ -612,7 +614,18 @@ VERBS = {
 
 
 Verb = (
-    Demo | Photographs | Masks | Roles | Check | Protect | Convert | Inspect | Reconstruct | Evaluate | Bench | Assets
+    Demo
+    | Photographs
+    | Masks
+    | Roles
+    | Check
+    | Protect
+    | Convert
+    | Inspect
+    | Reconstruct
+    | Evaluate
+    | Bench
+    | Assets
 )
 
 
@@ -629,7 +642,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     argv: the words after `sansface`; None takes them from the process.
     Returns the exit code: 0, 1 for an error that was said in one sentence on stderr, 2 for a command that
-    does not exist so, 3 for findings of a check, 130 after Ctrl-C, 141 where nobody reads the output any more.
+    does not exist so, 3 for findings of a check, 130 after Ctrl-C, 141 where nobody reads the output any
+    more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):

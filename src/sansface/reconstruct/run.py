@@ -162,9 +162,7 @@ def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
             return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
 
         mesh = extract(sdf, resolution)
-    return transform(
-        largest_component(mesh), supervision.center, supervision.radius, supervision.rotation
-    )
+    return transform(largest_component(mesh), supervision.center, supervision.radius, supervision.rotation)
 
 
 class _Log:

@@ -127,6 +127,22 @@ def test_protect_takes_every_option(ball, tmp_path, say):
     assert sf.read_bundle(out).frames[0].mask is not None
 
 
+def test_the_frame_is_the_users_own_and_of_one_bundle(ball, bundle, head, tmp_path, refused, say):
+    out, mine = tmp_path / "head.sfb", tmp_path / "mine.json"
+    assert say("protect", ball, "-o", out, "--resolution", 32, "--frame-out", mine)[0] == 0
+    assert json.loads(mine.read_text(encoding="utf-8"))["unit"] == "cm"
+    found = sf.read_bundle(out)
+    assert (found.center.tolist(), found.radius, found.unit) == ([0, 0, 0], 1.0, "arbitrary")
+    assert "another bundle" in refused("reconstruct", bundle, "-o", tmp_path / "out", "--frame", mine, *QUICK)
+    assert "--overwrite" in refused("protect", ball, "-o", tmp_path / "new.sfb", "--frame-out", mine)
+    assert "leave one out" in refused(
+        "protect", ball, "-o", tmp_path / "new.sfb", "--frame-out", mine, "--share-frame"
+    )
+    config = json.loads((head / "config.json").read_text(encoding="utf-8"))
+    assert config["frame"]["unit"] == "cm"
+    np.testing.assert_allclose(config["frame"]["center"], BALL_CENTER)
+
+
 def test_protect_names_all_operators():
     words = re.findall(r"\w+", (cli.Protect.__doc__ or "") + Path(cli.__file__).read_text(encoding="utf-8"))
     assert set(OPERATORS) <= set(words)

@@ -273,6 +273,7 @@ def test_demo_runs_every_step(tmp_path, monkeypatch, say, refused):
     assert {path.name for path in out.iterdir()} == {
         "capture",
         "head.sfb",
+        "head.frame.json",
         "contact-sheet.png",
         "reconstruction",
     }
@@ -510,6 +511,7 @@ def test_no_option_shares_the_colours_of_a_sensitive_frame(say):
     assert options == {
         "--help", "--out", "--operator", "--resolution", "--bits", "--share-masks", "--no-share-masks",
         "--center", "--radius", "--sheet", "--overwrite", "--blur", "--noise", "--gain",
+        "--format", "--frame-out", "--share-frame",
     }  # fmt: skip
 
 

@@ -193,7 +193,7 @@ def test_a_stage_may_be_left_out_and_silhouettes_may_stand_alone():
     _, moments = trained(small_config(0, 2))
     assert {m.stage for m in moments} == {2}
     _, moments = trained(small_config(1, 0, stage1={"colour": 0.0}))
-    assert moments[0].losses.keys() == {"eikonal", "coverage", "smoothness", "beta"}
+    assert moments[0].losses.keys() == {"eikonal", "coverage", "smoothness", "volume", "beta"}
 
 
 @pytest.mark.parametrize("patch", [8, 24])

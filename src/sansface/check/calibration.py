@@ -2,8 +2,8 @@
 
 The poses stay. Unknown are the focal lengths' common factor e^a and the principal points' common shift
 (s, t), found by damped Gauss-Newton steps on Huber's loss of residuals in pixels. Views that surround a
-subject at one height hardly see t, and distant ones hardly see a: so each number comes with its standard error, from
-the sandwich estimator with the residuals of one view as a cluster (White 1984).
+subject at one height hardly see t, and distant ones hardly see a: so each number comes with its standard
+error, from the sandwich estimator with the residuals of one view as a cluster (White 1984).
 """
 
 from collections.abc import Callable, Sequence

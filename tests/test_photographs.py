@@ -20,7 +20,7 @@ from skull_poses import errors
 
 pytest.importorskip("pycolmap")
 
-VIEWS, SIZE, FOCAL = 9, 240, 430.0
+VIEWS, SIZE, FOCAL = 10, 320, 520.0
 
 
 def ball_cameras(views: int = VIEWS) -> list[Camera]:
@@ -40,7 +40,7 @@ def textured(camera: Camera) -> np.ndarray:
     hit = inside > 0
     point = offset + ways * (-b - np.sqrt(np.maximum(inside, 0)))[:, None]
     rng = np.random.default_rng(7)
-    waves = rng.normal(size=(60, 3)) * rng.uniform(2, 14, (60, 1))
+    waves = rng.normal(size=(60, 3)) * rng.uniform(2, 16, (60, 1))
     value = np.sin(point @ waves.T + rng.uniform(0, 7, 60)).sum(axis=1) / 15
     grey = np.where(hit, np.clip(128 + 120 * value, 0, 255), 40)
     alpha = np.where(hit, 255, 0)
@@ -73,7 +73,6 @@ def test_cameras_are_where_they_were(made):
     degrees, off = errors(found, truth)
     assert np.median(degrees) < 1
     assert np.median(off) < 0.02
-    assert np.median([frame.camera.K[0, 0] for frame in capture.frames]) == pytest.approx(FOCAL, rel=0.1)
 
 
 def test_the_world_is_upright_with_the_front_before_it(made):
@@ -116,12 +115,13 @@ def test_too_few_placed_are_refused_by_name_and_nothing_is_left(photographs, tmp
     mixed = tmp_path / "mixed"
     shutil.copytree(photographs, mixed)
     rng = np.random.default_rng(0)
-    for name in ("01 ä.png", "04 ä.png"):
+    noise = ("00 ä.png", "01 ä.png", "09 ä.png")
+    for name in noise:
         cv2.imencode(".png", rng.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8))[1].tofile(mixed / name)
     assert cli.main(["capture", str(mixed), "-o", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
-    assert "only 7 of 9" in told
-    assert "Not placed: 01 ä.png, 04 ä.png" in told
+    assert "only 7 of 10" in told
+    assert f"Not placed: {', '.join(noise)}" in told
     assert [path.name for path in tmp_path.iterdir()] == ["mixed"]
 
 

@@ -12,19 +12,19 @@ import numpy as np
 
 from sansface.capture import Camera, Sphere
 from sansface.check.calibration import Calibration, adjusted, calibrate
-from sansface.check.epipolar import Pair, sampson
+from sansface.check.epipolar import CLOSE, Pair, sampson
 from sansface.check.silhouettes import Silhouette, Survey, grazing, survey
 
 FOCAL = 0.07
 """Focal lengths may be off by this part before it is a finding."""
-OUTLINE_BLAME = 0.008
+OUTLINE_BLAME = 0.003
 """A frame is to blame for at least this much disagreement of outlines, in sizes of the subject."""
 OUTLINE_ALL = 0.012
 """Outlines that stand out by more than this, in sizes of the subject, in the median frame do not agree."""
-MATCH_BLAME = 3.0
-"""Pixels (of the reduced picture) from the epipolar lines from which on a pair of views does not agree."""
-ABOVE_REST = 6.0
-"""A frame to blame stands out of the others by this factor."""
+MATCH_BLAME = 0.004
+"""Matches of a pair that do not agree are farther from the epipolar lines than this, in longer sides."""
+ABOVE_REST = {"masks": 3.0, "matches": 6.0}
+"""A frame to blame stands out of the median one by this factor."""
 MENDED = 0.35
 """A change explains a fault if it leaves at most this part of the disagreement."""
 FITTED = 16
@@ -68,7 +68,7 @@ def from_masks(
     size = float(np.median([one.size for one in silhouettes]))
     first = survey(silhouettes, everyone, sphere, lambda done: progress(0.4 * done))
     mirrored = None
-    if np.nanmean(first.outside) > OUTLINE_ALL * size:
+    if np.median(_blame(first.dissent)) > OUTLINE_BLAME * size:
         for name, flip in MIRRORS.items():
             turned = [_mirrored(one, flip) for one in silhouettes]
             again = survey(turned, everyone, sphere)
@@ -96,16 +96,14 @@ def _blamed(
     silhouettes: Sequence[Silhouette], frames: list[int], sphere: Sphere, first: Survey, size: float
 ) -> tuple[list[int], list[int], Survey]:
     """Take away the frame that is most to blame, as long as one stands out; at most a third of them."""
-    bad, kept, last = [], list(frames), first
+    bad, kept = [], list(frames)
     while len(kept) > max(4, 2 * len(frames) / 3):
-        blame = last.blame[kept]
-        worst = kept[int(blame.argmax())]
-        if blame.max() < max(OUTLINE_BLAME * size, ABOVE_REST * float(np.median(blame))):
+        among = first.dissent[np.ix_(kept, kept)]
+        blame = _blame(among)
+        if blame.max() < max(OUTLINE_BLAME * size, ABOVE_REST["masks"] * float(np.median(blame))):
             break
-        bad.append(worst)
-        kept.remove(worst)
-        last = survey(silhouettes, kept, sphere)
-    return sorted(bad), kept, last
+        bad.append(kept.pop(int(blame.argmax())))
+    return sorted(bad), kept, survey(silhouettes, kept, sphere) if bad else first
 
 
 def _fit_swapped(
@@ -115,7 +113,14 @@ def _fit_swapped(
     turned = list(silhouettes)
     turned[a] = replace(silhouettes[a], camera=silhouettes[b].camera)
     turned[b] = replace(silhouettes[b], camera=silhouettes[a].camera)
-    return all(survey(turned, [*kept, one], sphere).blame[one] < OUTLINE_BLAME * size / 2 for one in (a, b))
+    dissent = survey(turned, [*kept, a, b], sphere).dissent
+    blame = _blame(dissent[np.ix_([*kept, a, b], [*kept, a, b])])
+    return bool(blame[-2:].max() < OUTLINE_BLAME * size)
+
+
+def _blame(dissent: np.ndarray) -> np.ndarray:
+    """(n,) pixels of dissent that each frame has part in, per other frame.  dissent: (n, n)."""
+    return (dissent.sum(axis=0) + dissent.sum(axis=1)) / (len(dissent) - 1)
 
 
 def _mirrored(one: Silhouette, flip: np.ndarray) -> Silhouette:
@@ -154,15 +159,16 @@ def from_matches(pairs: Sequence[Pair], cameras: Sequence[Camera], scale: np.nda
     """
     errors = _pair_errors(pairs, cameras)
     error = _of_frames(pairs, errors, len(cameras))
+    limit = max(CLOSE, MATCH_BLAME * float(np.median([max(one.width, one.height) for one in cameras])))
     mirrored = None
-    if len(errors) >= 3 and np.median(errors) > MATCH_BLAME / 2:
+    if len(errors) >= 3 and np.median(errors) > limit / 2:
         for name, flip in MIRRORS.items():
             turned = [_mirrored_pair(pair, cameras, flip) for pair in pairs]
             again = _pair_errors(turned, cameras)
             if np.median(again) < MENDED * np.median(errors):
                 mirrored, pairs, errors = name, turned, again
                 break
-    bad, kept = _blamed_by_pairs(pairs, errors)
+    bad, kept = _blamed_by_pairs(pairs, errors, limit)
     fit = None
     if len(kept) >= 3:
         groups = np.repeat(np.arange(len(kept)), [pair.points.shape[1] for pair in kept])
@@ -173,10 +179,18 @@ def from_matches(pairs: Sequence[Pair], cameras: Sequence[Camera], scale: np.nda
         fit = calibrate(cameras, lambda _: residuals, groups, float(np.median(scale)))
     if bad and fit is not None and fit.significant_focal(FOCAL):
         cameras = adjusted(cameras, np.array([np.log(fit.focal), 0, 0]))
-        bad, kept = _blamed_by_pairs(pairs, _pair_errors(pairs, cameras))
-    swapped = tuple((a, b) for a, b in combinations(bad, 2) if _pairs_agree_swapped(pairs, cameras, a, b))
+        bad, kept = _blamed_by_pairs(pairs, _pair_errors(pairs, cameras), limit)
+    wrong = [pair for pair, e in zip(pairs, _pair_errors(pairs, cameras), strict=True) if e > limit]
+    suspects = sorted(
+        {k for pair in wrong for k in (pair.first, pair.second)}
+    )  # may have too few pairs to blame
+    couples = combinations(suspects, 2)
+    swapped = tuple(
+        (a, b) for a, b in couples if {a, b} & {*bad} and _swapped_error(pairs, cameras, a, b) < limit
+    )
+    bad = sorted({*bad, *(k for couple in swapped for k in couple)})
     left = np.median(_pair_errors(kept, cameras)) if kept else 0.0
-    agree = mirrored is not None or bool(left < MATCH_BLAME)
+    agree = mirrored is not None or bool(left < limit)
     return Evidence(error * scale, tuple(bad), swapped, mirrored, fit, agree)
 
 
@@ -191,12 +205,12 @@ def _of_frames(pairs: Sequence[Pair], errors: np.ndarray, frames: int) -> np.nda
     return np.array([np.median(some) if some else np.nan for some in own])
 
 
-def _blamed_by_pairs(pairs: Sequence[Pair], errors: np.ndarray) -> tuple[list[int], list[Pair]]:
+def _blamed_by_pairs(pairs: Sequence[Pair], errors: np.ndarray, least: float) -> tuple[list[int], list[Pair]]:
     """Take away the frame with most pairs that disagree, if most of its pairs do.
 
     One such pair alone says that one of two frames is wrong, but not which: then neither is blamed.
     """
-    limit = max(MATCH_BLAME, ABOVE_REST * float(np.median(errors))) if len(errors) else 0.0
+    limit = max(least, ABOVE_REST["matches"] * float(np.median(errors))) if len(errors) else 0.0
     kept = list(zip(pairs, errors, strict=True))
     bad = []
     while True:
@@ -212,11 +226,11 @@ def _blamed_by_pairs(pairs: Sequence[Pair], errors: np.ndarray) -> tuple[list[in
         kept = [(pair, error) for pair, error in kept if worst not in (pair.first, pair.second)]
 
 
-def _pairs_agree_swapped(pairs: Sequence[Pair], cameras: Sequence[Camera], a: int, b: int) -> bool:
+def _swapped_error(pairs: Sequence[Pair], cameras: Sequence[Camera], a: int, b: int) -> float:
     turned = list(cameras)
     turned[a], turned[b] = cameras[b], cameras[a]
     own = [pair for pair in pairs if {a, b} & {pair.first, pair.second}]
-    return bool(np.median(_pair_errors(own, turned)) < MATCH_BLAME)
+    return float(np.median(_pair_errors(own, turned)))
 
 
 def _mirrored_pair(pair: Pair, cameras: Sequence[Camera], flip: np.ndarray) -> Pair:

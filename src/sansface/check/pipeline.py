@@ -7,7 +7,7 @@ import numpy as np
 
 from sansface.capture import Camera, Capture, Sphere
 from sansface.check.coverage import Coverage, common_view, coverage, faces, looks_inwards
-from sansface.check.epipolar import match, neighbours
+from sansface.check.epipolar import Pair, match, neighbours
 from sansface.check.faults import FOCAL, Evidence, from_masks, from_matches
 from sansface.check.hull import Hull, carve, overlap
 from sansface.check.report import Finding, Report
@@ -18,6 +18,8 @@ FEWEST_MASKS = 6
 """Masks from which on their hull says something."""
 WIDEST_GAP = 100.0
 """Degrees round the head without a view that are still no finding."""
+MOST_LOST = 6
+"""At most so many frames that match none of their neighbours are compared with all others."""
 MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 SIZES = (80.0, 1200.0)
 """Millimetres across a head, alone or with shoulders, generously."""
@@ -84,13 +86,10 @@ def check_capture(
     if len(masked) < len(views):
         notes.append(_without_masks(len(masked), len(views), len(away)))
     progress(0.85, "matches")
-    matches = _matches(views, around, scale, away)
-    judged = 0 if matches is None else int(np.isfinite(matches.error).sum())
-    if judged < len(views):
-        notes.append(
-            f"the epipolar error of {len(views) - judged} of {len(views)} frames, for they have too few "
-            "matches with their neighbours."
-        )
+    matches = _matches(views, around, scale, away, [k for k in range(len(views)) if k not in masked])
+    lost = [k for k in range(len(views)) if matches is None or not np.isfinite(matches.error[k])]
+    if lost:
+        notes.append(_without_matches([called[k] for k in lost], len(views)))
     findings += _found(masks, matches, called)
     size = _size(hull, sphere)
     findings += _gaps(around, called) + _sizes(capture, size)
@@ -137,15 +136,30 @@ def _without_masks(masked: int, frames: int, away: int) -> str:
     return f"silhouettes, for only {masked} frames have masks; {FEWEST_MASKS} are needed."
 
 
+def _without_matches(lost: Sequence[str], frames: int) -> str:
+    listed = ", ".join(lost[:5]) + (" and others" if len(lost) > 5 else "")
+    return f"the epipolar error of {len(lost)} of {frames} frames, which have too few matches: {listed}."
+
+
 def _matches(
-    views: Sequence[View], around: Coverage, scale: np.ndarray, away: Sequence[int]
+    views: Sequence[View],
+    around: Coverage,
+    scale: np.ndarray,
+    away: Sequence[int],
+    unmasked: Sequence[int],
 ) -> Evidence | None:
-    pairs = []
-    for i, j in neighbours(around.directions):
-        if i not in away and j not in away:
-            pairs.append(match(i, j, views[i].features, views[j].features))
-    pairs = [pair for pair in pairs if pair is not None]
+    """Compare neighbours; a frame that only its matches can judge, and that has none, with all others."""
+    pairs = _matched(views, [pair for pair in neighbours(around.directions) if not {*pair} & {*away}])
+    judged = {k for pair in pairs for k in (pair.first, pair.second)}
+    lost = [k for k in unmasked if k not in judged and k not in away][:MOST_LOST]
+    others = {(min(i, j), max(i, j)) for i in lost for j in range(len(views)) if i != j and j not in away}
+    pairs += _matched(views, sorted(others))
     return from_matches(pairs, [view.camera for view in views], scale) if pairs else None
+
+
+def _matched(views: Sequence[View], numbers: Sequence[tuple[int, int]]) -> list[Pair]:
+    found = [match(i, j, views[i].features, views[j].features) for i, j in numbers]
+    return [pair for pair in found if pair is not None]
 
 
 def _spread(evidence: Evidence, where: Sequence[int], frames: int) -> Evidence:

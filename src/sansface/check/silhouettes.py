@@ -27,6 +27,8 @@ REACH = 1.7
 """Farthest of those places from the center, in radii of the sphere that the cameras look at."""
 GROWTH = np.float32(2)
 """Outside the picture a subject that is cut by its border may widen by so many pixels a pixel."""
+CAP = 0.1
+"""One frame's objection to a place counts at most this, in radii of that sphere."""
 SOFT = 0.3
 """Pixels over which a margin turns into a residual when cameras are fitted."""
 _UNKNOWN = np.float32(1e9)
@@ -56,11 +58,7 @@ def silhouette(camera: Camera, coverage: np.ndarray, rays: int = RAYS) -> Silhou
     camera: without distortion.  coverage: (h, w) in [0, 1], with subject and background in it.
     """
     inside = (coverage >= 0.5).astype(np.uint8)
-    to_outline = [
-        cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for part in (inside, 1 - inside)
-    ]
-    # the outline runs between pixels, half a pixel from the nearest centre on either side
-    distance = np.where(inside, to_outline[0] - 0.5, 0.5 - to_outline[1]).astype(np.float32)
+    distance = _signed_distances(coverage)
     contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = max(contours, key=cv2.contourArea)[:, 0]
     h, w = inside.shape
@@ -75,6 +73,19 @@ def silhouette(camera: Camera, coverage: np.ndarray, rays: int = RAYS) -> Silhou
     return Silhouette(camera, distance, outline, float(np.sqrt(inside.sum())))
 
 
+def _signed_distances(coverage: np.ndarray) -> np.ndarray:
+    """(h, w) float32 pixels from the line of half coverage, found at twice the size for parts of a pixel."""
+    h, w = coverage.shape
+    twice = cv2.resize(coverage.astype(np.float32), (2 * w, 2 * h), interpolation=cv2.INTER_LINEAR)
+    inside = (twice >= 0.5).astype(np.uint8)
+    inner, outer = (
+        cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for part in (inside, 1 - inside)
+    )
+    # the outline runs between pixels, half a pixel from the nearest centre on either side
+    distance = np.where(inside, inner - 0.5, 0.5 - outer).astype(np.float32) / 2
+    return cv2.resize(distance, (w, h), interpolation=cv2.INTER_AREA)
+
+
 @dataclass(frozen=True, eq=False)
 class Survey:
     """How the outlines of some frames agree, in pixels of each frame (all frames of the capture have a row).
@@ -83,12 +94,13 @@ class Survey:
         outside: (frames,) by how much the outline stands out of the others' hull, mean over the outline;
             NaN for a frame that was left out.
         worst: (frames,) the same, 90th percentile over the outline.
-        blame: (frames,) how much better, in the sum of means, the frames would agree without this one.
+        dissent: (frames, frames) how far a frame's outline runs outside the mask of another one, mean over
+            the outline, where all others together object least.
     """
 
     outside: np.ndarray
     worst: np.ndarray
-    blame: np.ndarray
+    dissent: np.ndarray
 
 
 def survey(
@@ -98,18 +110,17 @@ def survey(
     progress: Callable[[float], None] = lambda done: None,
 ) -> Survey:
     """Hold each of the frames' outlines against the masks of the other ones."""
-    outside, worst, blame = np.full((3, len(silhouettes)), np.nan)
-    blame[list(frames)] = 0
+    count = len(silhouettes)
+    outside, worst, dissent = np.full(count, np.nan), np.full(count, np.nan), np.zeros((count, count))
     for done, index in enumerate(frames):
-        margin, without = _graze(index, silhouettes, frames, sphere)[1:]
         pixels = pixels_per_unit(silhouettes[index].camera, sphere)
+        _, margin, agreed = _graze(index, silhouettes, frames, sphere)
         stands_out = np.maximum(-margin * pixels, 0)
-        relief = stands_out - np.maximum(-without * pixels, 0)
         outside[index], worst[index] = stands_out.mean(), np.quantile(stands_out, 0.9)
-        blame += relief.mean(axis=1)
-        blame[index] += outside[index]
+        objections = _objections(index, agreed, silhouettes, frames)
+        dissent[index] = np.minimum(objections, CAP * sphere.radius).mean(axis=1) * pixels
         progress((done + 1) / len(frames))
-    return Survey(outside, worst, blame)
+    return Survey(outside, worst, dissent)
 
 
 def grazing(
@@ -129,7 +140,7 @@ def grazing(
         result = []
         for index, depth in depths.items():
             origins, ways = moved[index].camera.rays(moved[index].outline)
-            margin = _margins(origins[0], ways, depth[:, None], moved, _others(index, frames))[0][:, 0]
+            margin = _margins(origins[0], ways, depth[:, None], moved, _others(index, frames), 0.0)[0][:, 0]
             pixels = np.clip(margin * pixels_per_unit(moved[index].camera, sphere), -1e3, 1e3)
             result.append(SOFT * np.logaddexp(0, -pixels / SOFT))  # a hinge without a corner
         return np.concatenate(result)
@@ -152,29 +163,28 @@ def _graze(
     """Follow the rays of one outline through the other frames' masks.
 
     Returns:
-        (n,) where along the ray the margin is largest, (n,) that margin in world units, and (all frames, n)
-        what it were had that frame not carved.
+        (n,) where along the ray the margin is largest, (n,) that margin in world units, and (n,) where the
+        other frames together object least: a frame that is wrong cannot veto the place there.
     """
     others = _others(index, frames)
     own = silhouettes[index]
     origins, ways = own.camera.rays(own.outline)
     near, far = _chord(origins[0], ways, sphere.center, REACH * sphere.radius)
+    cap = CAP * sphere.radius
     depths = near[:, None] + (far - near)[:, None] * ((np.arange(DEPTHS) + 0.5) / DEPTHS)
-    first, second, carver = _margins(origins[0], ways, depths, silhouettes, others)
-    best = first.argmax(axis=1)
+    margins, costs = _margins(origins[0], ways, depths, silhouettes, others, cap)
     rows = np.arange(len(ways))
-    margin, depth = first[rows, best].astype(np.float64), depths[rows, best]
-    without = np.repeat(margin[None], len(silhouettes), axis=0)
-    for frame in np.unique(carver[carver >= 0]):
-        without[frame] = np.where(carver == frame, second, first).max(axis=1)
-    step, coarse = (far - near) / DEPTHS, margin
+    best, least = margins.argmax(axis=1), (costs - 1e-6 * np.minimum(margins, cap)).argmin(axis=1)
+    margin, depth, agreed = margins[rows, best].astype(np.float64), depths[rows, best], depths[rows, least]
+    step = (far - near) / DEPTHS
     for _ in range(3):
-        depths = depth[:, None] + step[:, None] * np.linspace(-1, 1, 7)
-        fine = _margins(origins[0], ways, depths, silhouettes, others)[0]
-        best = fine.argmax(axis=1)
-        depth, step = depths[rows, best], step / 3
-        margin = np.maximum(margin, fine[rows, best])
-    return depth, margin, without + (margin - coarse)
+        around = step[:, None] * np.linspace(-1, 1, 7)
+        depths = np.hstack([depth[:, None] + around, agreed[:, None] + around])
+        margins, costs = _margins(origins[0], ways, depths, silhouettes, others, cap)
+        best, least = margins[:, :7].argmax(axis=1), 7 + costs[:, 7:].argmin(axis=1)
+        depth, agreed, step = depths[rows, best], depths[rows, least], step / 3
+        margin = np.maximum(margin, margins[rows, best])
+    return depth, margin, agreed
 
 
 def _margins(
@@ -183,21 +193,35 @@ def _margins(
     depths: np.ndarray,
     silhouettes: Sequence[Silhouette],
     others: Sequence[int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n, d) each: smallest and second smallest signed distance in world units, and whose the smallest is."""
-    first = np.full(depths.shape, _UNKNOWN, np.float32)
-    second, carver = first.copy(), np.full(depths.shape, -1, np.int16)
+    cap: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, d) each, world units: the smallest signed distance, and the sum of objections, each up to `cap`."""
+    margins = np.full(depths.shape, _UNKNOWN, np.float32)
+    costs = np.zeros(depths.shape, np.float32)
     for frame in others:
-        P = silhouettes[frame].camera.K @ silhouettes[frame].camera.cam_from_world[:3]
-        start, along = P @ np.append(origin, 1.0), ways @ P[:, :3].T  # a ray is a line in the other picture
-        value = signed_distance(
-            silhouettes[frame], *(start[k] + depths * along[:, k, None] for k in range(3))
-        )
-        nearer = value < first
-        second = np.where(nearer, first, np.minimum(second, value))
-        carver[nearer] = frame
-        first = np.where(nearer, value, first)
-    return first, second, carver
+        value = _distances(origin, ways, depths, silhouettes[frame])
+        np.minimum(margins, value, out=margins)
+        costs += np.clip(-value, 0, cap)
+    return margins, costs
+
+
+def _objections(
+    index: int, depth: np.ndarray, silhouettes: Sequence[Silhouette], frames: Sequence[int]
+) -> np.ndarray:
+    """(all frames, n) by how much each other frame's mask misses the places at `depth`, world units."""
+    result = np.zeros((len(silhouettes), len(depth)))
+    origins, ways = silhouettes[index].camera.rays(silhouettes[index].outline)
+    for frame in _others(index, frames):
+        value = _distances(origins[0], ways, depth[:, None], silhouettes[frame])[:, 0]
+        result[frame] = np.maximum(-value, 0)
+    return result
+
+
+def _distances(origin: np.ndarray, ways: np.ndarray, depths: np.ndarray, one: Silhouette) -> np.ndarray:
+    """(n, d) `signed_distance` of places along rays: in another picture a ray is a line."""
+    P = one.camera.K @ one.camera.cam_from_world[:3]
+    start, along = P[:, :3] @ origin + P[:, 3], ways @ P[:, :3].T
+    return signed_distance(one, *(start[k] + depths * along[:, k, None] for k in range(3)))
 
 
 def signed_distance(one: Silhouette, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -15,11 +15,10 @@ CONTRAST = 0.005
 """Least contrast of a feature, an eighth of Lowe's: skin, bone and dark rooms have little."""
 LARGEST = 1000
 """So many features, of the largest scales, tell whether two photographs may show the same."""
-RATIO_COARSE = 0.8
-RATIO = 0.85
-"""A match is this much nearer than the second nearest; Lowe's test."""
-GUIDED_RATIO = 0.9
-"""The same, among what lies near the epipolar line."""
+RATIO = 0.8
+"""A match is this much nearer than the second nearest; Lowe's test and value."""
+RATIO_ALONG_LINES = 0.7
+"""The same among what lies near the epipolar line: fewer rivals, so chance passes more easily."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ def find_features(grey: np.ndarray, mask: np.ndarray | None = None) -> Features:
 
 def likeness(one: Features, other: Features) -> int:
     """How many of the largest features match: whether it is worth to compare all."""
-    return len(_matches(one.descriptors[:LARGEST], other.descriptors[:LARGEST], RATIO_COARSE))
+    return len(_matches(one.descriptors[:LARGEST], other.descriptors[:LARGEST], RATIO))
 
 
 def match(one: Features, other: Features) -> np.ndarray:
@@ -63,7 +62,7 @@ def match(one: Features, other: Features) -> np.ndarray:
 
 
 def match_along_lines(one: Features, other: Features, F: np.ndarray, error: float) -> np.ndarray:
-    """The same among pairs that obey x_otherᵀ F x_one = 0, where weaker matches can be told from chance.
+    """The same among pairs that obey x_otherᵀ F x_one = 0, where those alike elsewhere are no rivals.
 
     Args:
         F: (3, 3) fundamental matrix.
@@ -73,7 +72,7 @@ def match_along_lines(one: Features, other: Features, F: np.ndarray, error: floa
     lines /= np.maximum(np.linalg.norm(lines[:, :2], axis=1, keepdims=True), 1e-12)
     distance = lines[:, :2].astype(np.float32) @ other.points.T.astype(np.float32)
     distance += lines[:, 2:].astype(np.float32)
-    return _matches(one.descriptors, other.descriptors, GUIDED_RATIO, np.abs(distance) > error)
+    return _matches(one.descriptors, other.descriptors, RATIO_ALONG_LINES, np.abs(distance) > error)
 
 
 def _matches(

@@ -1,8 +1,8 @@
 """Cameras and sparse points from photographs alone: structure from motion, on this device, by pycolmap.
 
 COLMAP: Schönberger and Frahm 2016. All photographs are compared by their largest features, the likeliest
-pairs by all; where a pair has a two-view geometry it is matched once more along the epipolar lines, where
-weaker matches can be told from chance; then COLMAP maps.
+pairs by all; a pair that has a two-view geometry is matched once more along its epipolar lines, where more
+matches are found if it is the right one; then COLMAP maps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +23,16 @@ NEIGHBOURS = 12
 """Each photograph is compared with so many others: those that look most alike."""
 SUCCESSORS = 2
 """And with so many that follow it by name, for people walk around heads."""
-INLIERS = 20
-"""Least matches of a pair."""
+INLIERS = 15
+"""Least matches of a pair; COLMAP's own."""
 ERROR = 3.0
-"""Largest reprojection error of a match, in pixels of the reduced photographs."""
+"""Largest distance of a match from its epipolar line, in pixels of the reduced photographs."""
+LINE_ERROR = 2.0
+"""The same where matches are looked for along the lines."""
+SHARE = 0.015
+"""Least part of the features that match along the lines: twice what wrong lines give by chance."""
+PLACED = 20
+"""Least points of the model that a photograph must show to be placed."""
 FOCAL = 1.2
 """First guess of the focal length, in longer sides of the picture; COLMAP's own."""
 THREADS = 2
@@ -138,10 +144,11 @@ class _Work:
         def geometry(pair: tuple[int, int]) -> Any:
             one, other = (self.features[i] for i in pair)
             found = estimated(pair, match(one, other))
-            if found is None or found.F is None or not np.any(found.F):
-                return found
-            more = estimated(pair, match_along_lines(one, other, np.asarray(found.F), ERROR))
-            return max((found, more), key=lambda one: -1 if one is None else len(one.inlier_matches))
+            if found is None or found.F is None:
+                return None
+            found = estimated(pair, match_along_lines(one, other, np.asarray(found.F), LINE_ERROR))
+            least = SHARE * min(len(one.points), len(other.points))
+            return None if found is None or len(found.inlier_matches) < least else found
 
         found = dict(_in_parallel(geometry, pairs, progress))
         return {pair: found[pair] for pair in pairs if found[pair] is not None}
@@ -157,7 +164,7 @@ class _Work:
         options.random_seed = self.seed
         options.extract_colors = False
         options.min_model_size = 3
-        options.mapper.abs_pose_min_num_inliers = INLIERS
+        options.mapper.abs_pose_min_num_inliers = PLACED
         placed = []
 
         def one_more() -> None:

@@ -26,7 +26,7 @@ def test_a_sphere_is_seen_where_it_is(seed, radius, centre):
     clear = (miss - radius).abs() > 5e-4  # a ray that all but touches may go either way
     assert (sight.hit == (miss < radius))[clear].all()
     hit = sight.hit & (miss < 0.95 * radius)
-    torch.testing.assert_close(sight.t[hit], first[hit], atol=1e-3, rtol=0)
+    torch.testing.assert_close(sight.t[hit], first[hit], atol=2e-3, rtol=0)
     assert (sight.nearest - closest).abs().max() < 5e-3
 
 

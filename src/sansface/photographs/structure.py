@@ -31,6 +31,8 @@ LINE_ERROR = 2.0
 """The same where matches are looked for along the lines."""
 SHARE = 0.015
 """Least part of the features that match along the lines: twice what wrong lines give by chance."""
+OFF = 2.0
+"""Pixels of the reduced photographs beyond which an observation is not believed, half of COLMAP's own."""
 PLACED = 20
 """Least points of the model that a photograph must show to be placed."""
 FOCAL = 1.2
@@ -165,6 +167,7 @@ class _Work:
         options.extract_colors = False
         options.min_model_size = 3
         options.mapper.abs_pose_min_num_inliers = PLACED
+        options.mapper.filter_max_reproj_error = OFF
         placed = []
 
         def one_more() -> None:

@@ -27,6 +27,8 @@ ABOVE_REST = {"masks": 3.0, "matches": 6.0}
 """A frame to blame stands out of the median one by this factor."""
 MENDED = 0.35
 """A change explains a fault if it leaves at most this part of the disagreement."""
+FEWEST_PAIRS = 10
+"""Pairs of views from which on cameras are calibrated by their matches: fewer seem surer than they are."""
 FITTED = 16
 """At most so many outlines are fitted when cameras are calibrated."""
 
@@ -170,7 +172,7 @@ def from_matches(pairs: Sequence[Pair], cameras: Sequence[Camera], scale: np.nda
                 break
     bad, kept = _blamed_by_pairs(pairs, errors, limit)
     fit = None
-    if len(kept) >= 3:
+    if len(kept) >= FEWEST_PAIRS:
         groups = np.repeat(np.arange(len(kept)), [pair.points.shape[1] for pair in kept])
 
         def residuals(cameras: Sequence[Camera]) -> np.ndarray:

@@ -14,6 +14,7 @@ from sansface.check.report import Finding, Report
 from sansface.check.views import View, names, read_views
 from sansface.errors import SansfaceError
 
+FEWEST_FRAMES = 3
 FEWEST_MASKS = 6
 """Masks from which on their hull says something."""
 WIDEST_GAP = 100.0
@@ -61,7 +62,7 @@ def check_capture(
     given = [frame.camera for frame in capture.frames]
     aim, sphere = _aim(given, called)
     if sphere is None:
-        note = "masks, matches, coverage and size, because the cameras look at nothing in common."
+        note = "masks, matches, coverage and size, because no place is known that the cameras look at."
         return Checked(Report(called, (aim,) if aim else (), (note,)), tuple(given), None, None)
     views = read_views(capture, lambda done: progress(0.4 * done, "reading"))
     cameras = [view.camera for view in views]
@@ -99,7 +100,10 @@ def check_capture(
 
 
 def _aim(cameras: Sequence[Camera], called: Sequence[str]) -> tuple[Finding | None, Sphere | None]:
-    """Do the cameras look at one place? If not, which change would make them?"""
+    """Do the cameras look at one place, and which? If they do not, which change would make them?"""
+    if len(cameras) < FEWEST_FRAMES:
+        sentence = f"{len(cameras)} photographs show too little of a head; take some thirty, from all sides."
+        return Finding("gap", (), sentence), None
     if looks_inwards(cameras):
         return None, common_view(cameras)
     for what, mend in _AXES.items():
@@ -189,14 +193,14 @@ def _found(masks: Evidence | None, matches: Evidence | None, called: Sequence[st
             ]
     findings = []
     fits = [one.calibration for _, one in both if one.calibration is not None]
-    fits = sorted((fit for fit in fits if fit.significant_focal(FOCAL)), key=lambda fit: fit.focal_error)
-    if fits:
+    best = min(fits, key=lambda fit: fit.focal_error, default=None)
+    if best is not None and best.significant_focal(FOCAL):
         findings.append(
             Finding(
                 "focal",
                 (),
-                f"the focal length is wrong by about {100 * abs(1 / fits[0].focal - 1):.0f} %: multiply "
-                f"it by {fits[0].focal:.2f}, or calibrate the camera again.",
+                f"the focal length is wrong by about {100 * abs(1 / best.focal - 1):.0f} %: multiply "
+                f"it by {best.focal:.2f}, or calibrate the camera again.",
             )
         )
     bad = sorted({k for _, one in both for k in one.bad})

@@ -1,0 +1,101 @@
+"""The command line: one verb a class, its fields the options. What a verb does is elsewhere in the package.
+
+Everything heavy is imported inside a verb, so that `--help` is quick and `protect` never loads torch.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+import tyro
+from tyro.conf import DisallowNone
+
+from sansface import __version__
+from sansface.cli.assets import Assets
+from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
+from sansface.cli.demo import Demo
+from sansface.cli.evaluate import Evaluate
+from sansface.cli.protect import Inspect, Protect
+from sansface.cli.reconstruct import Bench, Reconstruct
+from sansface.errors import SansfaceError
+
+VERBS = {
+    "demo": Demo,
+    "capture": Photographs,
+    "masks": Masks,
+    "roles": Roles,
+    "check": Check,
+    "protect": Protect,
+    "convert": Convert,
+    "inspect": Inspect,
+    "reconstruct": Reconstruct,
+    "evaluate": Evaluate,
+    "bench": Bench,
+    "assets": Assets,
+}
+
+
+Verb = (
+    Demo
+    | Photographs
+    | Masks
+    | Roles
+    | Check
+    | Protect
+    | Convert
+    | Inspect
+    | Reconstruct
+    | Evaluate
+    | Bench
+    | Assets
+)
+
+
+def parse(words: Sequence[str]) -> Verb:
+    """The verb with its options, nothing done yet; SystemExit 2 where the words make no sense."""
+    about = "3D heads from photographs that hide the face. Protected is not anonymous."
+    return tyro.extras.subcommand_cli_from_dict(
+        VERBS, prog="sansface", description=about, args=words, config=(DisallowNone,)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    argv: the words after `sansface`; None takes them from the process.
+    Returns the exit code: 0, 1 for an error that was said in one sentence on stderr, 2 for a command that
+    does not exist so, 3 for findings of a check, 130 after Ctrl-C, 141 where nobody reads the output any
+    more.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console that has no σ prints "?" instead of failing
+            stream.reconfigure(errors="replace", line_buffering=True)
+    try:
+        if words == ["--version"]:
+            print(f"sansface {__version__}")
+        else:
+            parse(words).run()
+        sys.stdout.flush()
+    except SystemExit as leave:  # tyro's: help was shown, or the words were not understood
+        return leave.code if isinstance(leave.code, int) else 2
+    except SansfaceError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt as stop:
+        return _failed(str(stop) or "interrupted.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 141
+    except OSError as error:
+        return _failed(
+            f"{error.strerror or error}: {error.filename or 'the output'}; check it and try again."
+        )
+    except MemoryError:
+        return _failed("there is not enough memory; lower the resolution or close other programs.")
+    return 0
+
+
+def _failed(sentence: str, code: int = 1) -> int:
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    return code

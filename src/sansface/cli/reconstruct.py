@@ -1,0 +1,176 @@
+"""The verbs reconstruct, from a bundle, and bench, from the photographs themselves to compare with."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tyro.conf import Positional
+
+from sansface.cli.words import FRAME_SUFFIX, CaptureFormat, Flag, Out, Settings
+from sansface.errors import SansfaceError
+from sansface.extras import require
+from sansface.progress import duration, progress_bar
+from sansface.settings import with_settings
+
+if TYPE_CHECKING:
+    from sansface.reconstruct.config import Config
+    from sansface.reconstruct.run import Progress
+    from sansface.reconstruct.supervision import Supervision
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """On the server: a head from a bundle. Writes mesh, report, settings and metrics into a folder.
+
+    Ctrl-C leaves a usable head, and --resume goes on from there.
+    """
+
+    bundle: Positional[Path]
+    """The bundle, such as head.sfb."""
+    out: Out
+    """Folder for the results; must be empty or new."""
+    frame: Path | None = None
+    """The way back to the capture's frame and unit; else NAME.frame.json if it still lies beside the bundle,
+    else the mesh is in the bundle's own frame."""
+    preset: Literal["fast", "paper"] = "fast"
+    """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience."""
+    seed: int = 0
+    """Decides everything random."""
+    device: str = "auto"
+    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    resume: Flag = False
+    """Go on with an interrupted run of the same bundle, settings and seed."""
+    overwrite: Flag = False
+    """Replace the results of an earlier run in the folder."""
+    keep_radiance: Flag = False
+    """Keep the trained radiance; what it renders can be recognised."""
+    mesh_resolution: int | None = None
+    """Cells of the marching cubes along an edge of the cube; else the preset's."""
+    format: Literal["ply", "obj", "glb", "stl"] = "ply"
+    """Of the mesh; mesh.ply is always written."""
+    decimate: int | None = None
+    """Reduce the mesh to about so many faces."""
+    set: Settings = ()
+    """Another setting of the preset: NAME=VALUE, such as stage2.steps=100."""
+
+    def run(self) -> None:
+        require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.protect.bundle import bundle_digest, read_bundle
+        from sansface.protect.frame import read_frame
+        from sansface.reconstruct.config import preset
+        from sansface.reconstruct.supervision import from_bundle
+
+        more = [] if self.mesh_resolution is None else [f"mesh_resolution={self.mesh_resolution}"]
+        bundle = read_bundle(self.bundle)
+        beside = self.bundle.with_suffix(FRAME_SUFFIX)
+        way_back = self.frame or (beside if beside.exists() else None)
+        frame = None if way_back is None else read_frame(way_back, bundle_digest(bundle))
+        config = with_settings(preset(self.preset, bundle.resolution), [*self.set, *more])
+        train(
+            from_bundle(bundle, frame),
+            config,
+            self,
+            self.keep_radiance,
+            self.format,
+            self.decimate,
+        )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """UNPROTECTED comparisons, on your own device. baseline: the same reconstruction from all colours.
+
+    It reads the photographs themselves and stamps every output UNPROTECTED. No bundle is written.
+    """
+
+    what: Positional[Literal["baseline"]]
+    """Which comparison."""
+    capture: Positional[Path]
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
+    out: Out
+    """Folder for the results; must be empty or new."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+    with_gradient: Flag = False
+    """Compare gradient magnitudes of the sensitive frames, too."""
+    steps_scale: float = 1.0
+    """Times as many steps."""
+    resolution: int = 64
+    """Pixels of the longer side of the reduced photographs."""
+    seed: int = 0
+    """Decides everything random."""
+    device: str = "auto"
+    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    resume: Flag = False
+    """Go on with an interrupted run of the same capture, settings and seed."""
+    overwrite: Flag = False
+    """Replace the results of an earlier run in the folder."""
+    set: Settings = ()
+    """Another setting: NAME=VALUE, such as stage2.steps=100."""
+
+    def run(self) -> None:
+        require("sansface.reconstruct.run", extra="reconstruct")
+        from rich.console import Console
+
+        from sansface.bench.baseline import baseline_config, baseline_supervision
+        from sansface.formats import read_capture
+        from sansface.protect.pipeline import ProtectSettings
+
+        config = with_settings(baseline_config(self.with_gradient, self.resolution), self.set)
+        if not 0 < self.steps_scale < float("inf"):
+            raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
+        steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
+        scaled = [f"{stage}.steps={round(self.steps_scale * count)}" for stage, count in steps.items()]
+        capture = read_capture(self.capture, self.format)
+        Console(stderr=True).print(
+            f"UNPROTECTED: this comparison reads the photographs themselves. Keep {self.out} on this device.",
+            style="bold red",
+        )
+        settings = ProtectSettings(resolution=self.resolution)
+        train(baseline_supervision(capture, settings), with_settings(config, scaled), self)
+
+
+def train(
+    supervision: "Supervision",
+    config: "Config",
+    options: Reconstruct | Bench,
+    keep_radiance: bool = False,
+    mesh_format: str = "ply",
+    decimate: int | None = None,
+) -> None:
+    """Reconstruct with a progress bar, and say where things lie."""
+    from sansface.protect.frame import NORMALISED
+    from sansface.reconstruct.run import Interrupted, reconstruct
+
+    if options.resume and options.overwrite:
+        raise SansfaceError("--resume goes on and --overwrite starts anew; say one of them.")
+    began = time.monotonic()
+    with progress_bar("reconstructing") as show:
+
+        def tell(now: "Progress") -> None:
+            where = f"stage {now.stage}, step {now.step}/{now.steps}: " if now.steps else ""
+            show(now.done, where + now.note, now.seconds_left)
+
+        try:
+            mesh = reconstruct(
+                supervision,
+                options.out,
+                config,
+                seed=options.seed,
+                device=options.device,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                keep_radiance=keep_radiance,
+                mesh_format=mesh_format,
+                decimate=decimate,
+                on_progress=tell,
+            )
+        except Interrupted as stopped:
+            raise KeyboardInterrupt(str(stopped)) from stopped
+    took = duration(time.monotonic() - began)
+    where = "the capture's frame, unit " + supervision.unit
+    if supervision.unit == NORMALISED:
+        where = "the bundle's own frame, the unit sphere; --frame gives the capture's"
+    print(f"mesh: {mesh}, in {where}, after {took}")
+    print(f"report: {options.out / 'report.html'}")

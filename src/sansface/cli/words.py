@@ -1,0 +1,26 @@
+"""Words that several verbs share: types of options, and what they check before any work."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, UseAppendAction, arg
+
+from sansface.errors import SansfaceError
+
+CaptureFormat = (
+    Literal["transforms", "sdfstudio", "facescape", "nersemble", "h3ds", "npz", "colmap"] | None
+)  # the names of sansface.formats.FORMATS
+Out = Annotated[Path, arg(aliases=("-o",))]
+Flag = FlagCreatePairsOff[bool]
+Settings = UseAppendAction[tuple[str, ...]]
+
+FRAME_SUFFIX = ".frame.json"
+"""Of the file with the way back to the user's frame, in place of the bundle's own suffix."""
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Before any work: may this file be written?"""
+    if path.exists() and not overwrite:
+        raise SansfaceError(f"{path} exists; choose another name, or say --overwrite.")
+    if not path.parent.is_dir():
+        raise SansfaceError(f"there is no folder {path.parent} for {path.name}; make the folder first.")

@@ -15,6 +15,7 @@ import torch
 from conftest import BALL_CENTER, BALL_RADIUS
 from sansface.errors import SansfaceError
 from sansface.formats.transforms_json import read_transforms_json
+from sansface.protect.operators import operator
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct import checkpoint, pictures, run, stages
 from sansface.reconstruct.config import from_dict
@@ -283,6 +284,8 @@ def test_resuming_where_there_is_nothing_to_resume(tmp_path):
         ("another seed", {"seed": 1}),
         ("other settings", {"config": replace(CONFIG, samples=5)}),
         ("another bundle", {"supervision": ball_supervision(share_masks=False)}),
+        ("another bundle", {"supervision": replace(ball_supervision(), operator=operator("scharr"))}),
+        ("another bundle", {"supervision": replace(ball_supervision(), gain=True)}),
     ],
 )
 def test_another_run_cannot_be_resumed(tmp_path, interrupted, what, options):

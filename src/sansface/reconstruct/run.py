@@ -320,6 +320,12 @@ def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, 
     for view in supervision.views:
         for array in (view.target, view.shared, view.coverage, view.camera.K, view.camera.cam_from_world):
             data.update(np.ascontiguousarray(array).tobytes())
+    sigma = supervision.operator
+    for kernel in (sigma.kernel_x, sigma.kernel_y):
+        data.update(np.ascontiguousarray(kernel).tobytes())
+    kinds = [view.kind.value for view in supervision.views]
+    words = [kinds, sigma.modulus, sigma.blur, sigma.window, supervision.tolerance, supervision.gain]
+    data.update(json.dumps(words).encode())
     return {"data": data.hexdigest(), "config": _digest(config.as_dict()), "seed": seed}
 
 

@@ -36,6 +36,7 @@ test: lint
 test-all: lint
 	$(BIN)/python -m pytest
 
+# All of docs/results.md: hours. The scripts can be run one by one.
 bench: install
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 

@@ -11,12 +11,15 @@ import torch
 from conftest import BALL_CENTER, BALL_RADIUS
 from sansface.errors import SansfaceError
 from sansface.fields.lipschitz import LipschitzLinear
-from sansface.fields.registry import FIELDS
+from sansface.fields.registry import FIELDS, make_field
 from sansface.protect.operators import operator
 from sansface.reconstruct import checkpoint, stages
 from sansface.reconstruct.config import changed, preset
 from sansface.reconstruct.rays import view_rays
 from sansface.reconstruct.stages import chosen, drawn, make_optimiser, mixed, set_rates, train
+from sansface.render.error_bounded import Sampler, error_bounded
+from sansface.render.sampling import look
+from sansface.render.volume import composite, render
 from small import ball_supervision, small_config
 
 CPU = torch.device("cpu")
@@ -207,13 +210,36 @@ def test_the_paper_preset_trains():
     config = preset("paper")
     settings = config.field_settings | {"width": 64, "features": 16}
     steps = {"stage1": {"steps": 2}, "stage2": {"steps": 2}}
-    sizes = {"patch": 12, "samples": 8, "coarse_looks": 16}
-    _, moments = trained(changed(config, {"field_settings": settings, **steps, **sizes}))
+    _, moments = trained(changed(config, {"field_settings": settings, "patch": 12, **steps}))
     assert [set(m.losses) - {"beta"} for m in moments] == [
         *[{"colour", "eikonal"}] * 2,
         *[{"gradient", "eikonal", "lipschitz"}] * 2,
     ]
     assert all(math.isfinite(v) for m in moments for v in m.losses.values())
+    assert 0.05 < moments[-1].losses["beta"] != moments[0].losses["beta"] < 0.15  # it is learnt
+
+
+def test_only_a_field_that_learns_beta_does_without_a_ramp():
+    config = small_config()
+    with pytest.raises(SansfaceError, match="does not learn β; give the stage's beta a start and an end"):
+        trained(replace(config, stage1=replace(config.stage1, beta=None)))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_both_samplers_see_the_same_picture(name):
+    """A ball, once with a few samples near its surface and once by VolSDF's Algorithm 1."""
+    config = small_config(field=name)
+    field = make_field(config.field, config.field_settings, torch.Generator().manual_seed(0))
+    view = view_rays(ball_supervision().views[0], operator("sobel"), False, CPU)
+    origins, directions = view.origin.expand(576, 3), view.directions.reshape(-1, 3)
+    surface, generator = field.now(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        sight = look(surface.sdf, origins, directions, 32, generator)
+        near = render(surface, field.radiance, origins, directions, sight, 0.005, 32, generator)
+        t, lengths = error_bounded(surface.sdf, origins, directions, 0.005, Sampler(last=128), generator)
+        bounded = composite(surface, field.radiance, origins, directions, t, lengths, 0.005)
+    assert (near.colour - bounded.colour).abs().mean() < 0.02
+    assert near.colour.mean() > 0.05
 
 
 def test_the_fast_preset_trains():

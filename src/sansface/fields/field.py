@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sansface.errors import SansfaceError
+
 SOFT = 0.02
 """Half width of the inside's edge, in radii of the sphere."""
 
@@ -54,6 +56,14 @@ class Field(nn.Module):
     def now(self) -> Surface:
         """The functions of the present parameters."""
         raise NotImplementedError
+
+    def beta(self) -> Float[Tensor, ""]:
+        """The scale of the density, where the field learns it.
+
+        Raises:
+            SansfaceError: it does not.
+        """
+        raise SansfaceError("this field does not learn β; give the stage's beta a start and an end.")
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the learning rate that they take: `distance`, `features`, `radiance`."""

@@ -15,6 +15,9 @@ from sansface.fields.radiance import RadianceNetwork
 POINTS = 1024
 """Points for the eikonal and smoothness terms."""
 
+LEAST_BETA = 1e-4
+"""Of the density's scale."""
+
 STEP = 0.01
 """Between neighbours whose gradients the smoothness term compares, in units of the frame."""
 
@@ -29,6 +32,7 @@ class MlpField(Field):
         frequencies: octaves for the point.
         view_frequencies: octaves for the direction.
         radius: of the sphere that it starts as (Atzmon & Lipman 2020).
+        beta: scale of the density that it starts with; learnt where a stage does not give one.
         generator: for the initial values.
     """
 
@@ -42,6 +46,7 @@ class MlpField(Field):
         view_frequencies: int,
         radius: float,
         generator: torch.Generator,
+        beta: float = 0.1,
     ) -> None:
         super().__init__()
         self.frequencies, self.skip = frequencies, skip
@@ -54,6 +59,7 @@ class MlpField(Field):
             _geometric(layer, i, last=i == depth, skip=i == skip, inputs=inputs, radius=radius, rng=generator)
             layers.append(nn.utils.parametrizations.weight_norm(layer))
         self.layers = nn.ModuleList(layers)
+        self.scale = nn.Parameter(torch.tensor(float(beta)))
         self.radiance = RadianceNetwork(features, width, 4, view_frequencies)
 
     def values(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
@@ -68,12 +74,16 @@ class MlpField(Field):
                 x = F.softplus(x, beta=100)
         return x
 
+    def beta(self) -> Float[Tensor, ""]:
+        """|scale| + LEAST_BETA (sec. B.2)."""
+        return self.scale.abs() + LEAST_BETA
+
     def now(self) -> "MlpSurface":
         return MlpSurface(self)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         return {
-            "distance": list(self.layers.parameters()),
+            "distance": [*self.layers.parameters(), self.scale],
             "features": [],
             "radiance": list(self.radiance.parameters()),
         }

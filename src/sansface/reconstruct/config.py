@@ -30,7 +30,7 @@ class Stage:
     """One stage's schedule. Weights are the λ of eq. 9."""
 
     steps: int
-    beta: Ramp  # scale of VolSDF's density, in units of the sphere's radius
+    beta: Ramp | None  # scale of VolSDF's density, in units of the sphere's radius; None: the field learns it
     colour: float = 0.0  # λ₁ of L_rgb
     gradient: float = 0.0  # λ₄ of L_grad
     eikonal: float = 0.1  # λ₂ of L_eik
@@ -57,6 +57,7 @@ class Config:
     stage2: Stage
     patch: int = 64  # side of the pictures' window that a step renders, pixels
     background: bool = False  # do colour targets include the black background?
+    sampler: str = "near-surface"  # or VolSDF's own, "error-bounded", which has its own numbers of samples
     coarse_looks: int = 32  # places along a ray where the surface is looked for
     samples: int = 8  # samples a ray in the slab around the surface
     silhouette_rays: int = 8000  # a step, over ten views
@@ -73,6 +74,10 @@ class Config:
         if self.rate_shape not in ("exponential", "cosine"):
             raise SansfaceError(
                 f"the rates' shape is 'exponential' or 'cosine', not {self.rate_shape!r}; correct it."
+            )
+        if self.sampler not in ("near-surface", "error-bounded"):
+            raise SansfaceError(
+                f"the sampler is 'near-surface' or 'error-bounded', not {self.sampler!r}; correct it."
             )
         _at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
 
@@ -137,7 +142,7 @@ def _fast(resolution: int) -> Config:
 
 
 def _paper(resolution: int) -> Config:
-    """VolSDF's network and rates, whatever the resolution.
+    """VolSDF's network, sampler, learnt β and rates, whatever the resolution.
 
     1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view.
     """
@@ -153,10 +158,10 @@ def _paper(resolution: int) -> Config:
             "view_frequencies": 4,
             "radius": 0.6,
         },
-        stage1=Stage(steps=10_000, beta=Ramp(0.1, 0.01), colour=1.0, targets="neutral", views=1),
+        stage1=Stage(steps=10_000, beta=None, colour=1.0, targets="neutral", views=1),
         stage2=Stage(
             steps=10_000,
-            beta=Ramp(0.01, 0.002),
+            beta=None,
             gradient=1.0,
             lipschitz=3e-10,
             targets="sensitive",
@@ -164,8 +169,7 @@ def _paper(resolution: int) -> Config:
         ),
         patch=32,
         background=True,
-        samples=32,
-        coarse_looks=64,
+        sampler="error-bounded",
         distance_rate=5e-4,
         feature_rate=5e-4,
         radiance_rate=5e-4,

@@ -16,8 +16,9 @@ from sansface.reconstruct.config import Config, Stage
 from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
 from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
 from sansface.reconstruct.supervision import Kind, Supervision
+from sansface.render.error_bounded import Sampler, error_bounded
 from sansface.render.sampling import look
-from sansface.render.volume import render
+from sansface.render.volume import composite, render
 
 SILHOUETTE_VIEWS = 10
 """Views whose silhouettes are compared in one step."""
@@ -79,7 +80,7 @@ def train(
             generator.manual_seed(mixed(seed, number, step))
             progress = step / stage.steps
             set_rates(optimiser, config, progress)
-            beta = stage.beta.at(progress)
+            beta = stage.beta.at(progress) if stage.beta else field.beta()
 
             surface = field.now()
             losses = {"eikonal": surface.eikonal(generator)}
@@ -114,7 +115,8 @@ def train(
             total.backward()
             optimiser.step()
             values = {name: loss.item() for name, loss in losses.items()}
-            watch(Moment(number, step + 1, stage.steps, values | {"beta": beta}, field, optimiser))
+            values["beta"] = float(torch.as_tensor(beta).detach())
+            watch(Moment(number, step + 1, stage.steps, values, field, optimiser))
     return field
 
 
@@ -125,26 +127,31 @@ def picture_losses(
     stage: Stage,
     config: Config,
     supervision: Supervision,
-    beta: float,
+    beta: float | Tensor,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Render a window of each view and compare: L_rgb where there is colour, L_grad where the stage asks."""
     windows = [window(view, stage.gradient > 0, config.patch, generator) for view in views]
     rays = [w.rays() for w in windows]
     origins, directions = torch.cat([o for o, _ in rays]), torch.cat([d for _, d in rays])
-    sight = look(surface.sdf, origins, directions, config.coarse_looks, generator)
-    if not sight.nearest.isfinite().all():
+    if config.sampler == "error-bounded":
+        t, lengths = error_bounded(surface.sdf, origins, directions, beta, Sampler(), generator)
+        seen = composite(surface, field.radiance, origins, directions, t, lengths, beta)
+        hit = seen.opacity > 0.5
+    else:
+        sight = look(surface.sdf, origins, directions, config.coarse_looks, generator)
+        seen = render(surface, field.radiance, origins, directions, sight, beta, config.samples, generator)
+        hit = sight.hit
+    if not seen.depth.isfinite().all():
         raise SansfaceError(f"the surface's distances are no longer finite numbers; {NOT_FINITE}.")
-    if not sight.hit.any():
+    if not hit.any():
         raise SansfaceError(
             "no ray meets a surface any more: the head has vanished; take another seed, check the cameras "
             "and masks, or give a smaller bounding sphere."
         )
-    colours = render(
-        surface, field.radiance, origins, directions, sight, beta, config.samples, generator
-    ).colour
+    colours = seen.colour
     # Where nothing is met there is no normal and no colour to learn: silhouettes decide about those rays.
-    met = torch.ones_like(sight.hit) if config.background else sight.hit
+    met = torch.ones_like(hit) if config.background else hit
     counts = [len(w.rows) for w in windows]
     losses: dict[str, Tensor] = {}
 

@@ -5,12 +5,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def laplace_density(distance: Float[Tensor, "*s"], beta: float) -> Float[Tensor, "*s"]:
+def laplace_density(distance: Float[Tensor, "*s"], beta: float | Tensor) -> Float[Tensor, "*s"]:
     """σ(x) = α Ψ_β(−f(x)) with α = 1/β and Ψ_β the distribution function of a Laplace law of scale β.
 
     Args:
         distance: signed distance f, negative inside.
-        beta: scale, in the unit of the distance.
+        beta: scale, in the unit of the distance; a tensor has to spread over the distance.
 
     Returns:
         density per unit length: 1/β deep inside, 1/(2β) on the surface, falling off exponentially outside.

@@ -46,13 +46,13 @@ def composite(
     directions: Float[Tensor, "n 3"],
     t: Float[Tensor, "n k"],
     lengths: Float[Tensor, "n k"],
-    beta: float,
+    beta: float | Tensor,
 ) -> Rendering:
     """Render rays from given samples.
 
     Args:
         t, lengths: places along the rays, and the length that each stands for.
-        beta: scale of VolSDF's density.
+        beta: scale of VolSDF's density; a tensor () that is learnt has its part in the graph.
     """
     n, k = t.shape
     points = (origins[:, None] + directions[:, None] * t[..., None]).reshape(-1, 3)
@@ -75,7 +75,7 @@ def render(
     origins: Float[Tensor, "n 3"],
     directions: Float[Tensor, "n 3"],
     sight: Sight,
-    beta: float,
+    beta: float | Tensor,
     samples: int,
     generator: torch.Generator,
 ) -> Rendering:

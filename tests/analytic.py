@@ -24,6 +24,12 @@ class Ball:
     def query(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return *self.shape(points), points
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        return ()
+
+    def of(self, tensors) -> "Ball":
+        return self
+
     def sdf(self, points: Tensor) -> Tensor:
         return self.shape(points)[0]
 

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from sansface.errors import SansfaceError
@@ -208,7 +210,7 @@ def test_every_parameter_learns_from_distance_gradient_and_colour(name):
     assert ((colour >= 0) & (colour <= 1.5)).all()
     (distance.square().mean() + colour.square().mean() + surface.eikonal(rng())).backward()
     without = {key for key, p in result.named_parameters() if p.grad is None or not p.grad.any()}
-    assert all(key.endswith(".k") for key in without)  # not bound yet
+    assert all(key.endswith(".k") or key == "scale" for key in without)  # not bound yet; of the density
 
 
 class Scaled(MlpField):
@@ -300,3 +302,36 @@ def test_unknown_fields_and_settings_are_refused():
         make_field("plane", {}, rng())
     with pytest.raises(SansfaceError, match=r"does not take these settings.*colour"):
         field("grid", colour=3)
+
+
+@given(st.sampled_from([(2, 3), (3, 6), (6, 12), (5, 9), (4, 4)]), st.integers(0, 1000))
+@settings(deadline=None, max_examples=20)
+def test_a_refined_grid_is_torchs_trilinear_one(sizes, seed):
+    coarse, fine = sizes
+    shape = {
+        "levels": sizes,
+        "feature_nodes": 2,
+        "feature_channels": 2,
+        "width": 4,
+        "depth": 1,
+        "radius": 0.5,
+    }
+    field = make_field("grid", shape, torch.Generator().manual_seed(0))
+    values = torch.randn((1, 1, coarse, coarse, coarse), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        field.levels[0].copy_(values)
+        found = field.now().distance - field.start
+    size = (fine, fine, fine)
+    torch.testing.assert_close(
+        found, F.interpolate(values, size=size, mode="trilinear", align_corners=True), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_the_mlp_learns_the_scale_of_its_density():
+    mlp = field("mlp", beta=0.1)
+    assert mlp.beta().item() == pytest.approx(0.1001)
+    with torch.no_grad():
+        mlp.scale.fill_(-0.02)
+    assert mlp.beta().item() == pytest.approx(0.0201)
+    mlp.beta().backward()
+    assert mlp.scale.grad == -1

@@ -5,6 +5,7 @@ whatever is computed once a step (the grid's pyramid) is computed once. Points l
 the field is defined on the cube [-1, 1]³ around it. Distances are negative inside.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -20,6 +21,14 @@ SOFT = 0.02
 @runtime_checkable
 class Surface(Protocol):
     """The functions of one step."""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What all its functions are made of, each with its graph; none if that is the field's parameters."""
+        ...
+
+    def of(self, tensors: Sequence[Tensor]) -> "Surface":
+        """The same functions of other `tensors`."""
+        ...
 
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Signed distance without a graph: for looking where the surface is."""

@@ -7,6 +7,9 @@ continuous.
 Features for the radiance lie on a grid of their own.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -54,15 +57,17 @@ class GridField(Field):
             if factored
             else RadianceNetwork(feature_channels, width, depth, frequencies=0)
         )
+        for number, (coarse, fine) in enumerate(pairwise(levels)):
+            hats = F.interpolate(torch.eye(coarse)[None], size=fine, mode="linear", align_corners=True)[0].T
+            self.register_buffer(f"refine{number}", hats.contiguous(), persistent=False)
         axis = torch.linspace(-1, 1, levels[-1])
         z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
         self.register_buffer("start", (torch.sqrt(x * x + y * y + z * z) - radius)[None, None])
 
     def now(self) -> "GridSurface":
         distance = self.levels[0]
-        for level in list(self.levels)[1:]:
-            size = list(level.shape[2:])
-            distance = F.interpolate(distance, size=size, mode="trilinear", align_corners=True) + level
+        for number, level in enumerate(list(self.levels)[1:]):
+            distance = _refined(distance, self.get_buffer(f"refine{number}")) + level
         return GridSurface(self.start + distance, self.features)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
@@ -76,11 +81,17 @@ class GridField(Field):
 class GridSurface:
     """One step of a `GridField`: (1, 1, n, n, n) distances, x fastest, and (1, c, m, m, m) features."""
 
-    def __init__(self, distance: Tensor, features: Tensor) -> None:
+    def __init__(self, distance: Tensor, features: Tensor, packed: Tensor | None = None) -> None:
         self.distance, self.features = distance, features
         self.spacing = 2 / (distance.shape[-1] - 1)
-        self.packed = CentralDifferences.apply(distance, self.spacing)
+        self.packed = CentralDifferences.apply(distance, self.spacing) if packed is None else packed
         self.fixed = distance.detach()
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.distance, self.features, self.packed
+
+    def of(self, tensors: Sequence[Tensor]) -> "GridSurface":
+        return GridSurface(*tensors)
 
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         # Torch interpolates one batch on one core: two half batches of the same grid use two.
@@ -108,6 +119,17 @@ class GridSurface:
 
     def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
         return torch.sigmoid(self.distance / -SOFT).mean()
+
+
+def _refined(grid: Tensor, hats: Float[Tensor, "m n"]) -> Tensor:
+    """Trilinear values (1, 1, m, m, m) of a grid (1, 1, n, n, n) on finer nodes, one axis after the other.
+
+    What torch's own interpolation does, whose derivative takes ten times as long and one core.
+    """
+    m, n = hats.shape
+    along_x = grid.reshape(n * n, n) @ hats.T
+    along_y = torch.matmul(hats, along_x.view(n, n, m))
+    return (hats @ along_y.reshape(n, m * m)).view(1, 1, m, m, m)
 
 
 def _interpolate(grid: Tensor, points: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """VolSDF's own field: an MLP for distance and features (Yariv et al. 2021, sec. B.2)."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -94,6 +95,12 @@ class MlpSurface:
 
     def __init__(self, field: MlpField) -> None:
         self.field = field
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return ()
+
+    def of(self, tensors: Sequence[Tensor]) -> "MlpSurface":
+        return self
 
     @torch.no_grad()
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from sansface.fields.registry import make_field
 from sansface.reconstruct.config import Config, Stage
 from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
 from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
+from sansface.reconstruct.side_by_side import differentiate, threads
 from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.render.error_bounded import Sampler, error_bounded
 from sansface.render.sampling import look
@@ -64,60 +66,98 @@ def train(
     Raises:
         SansfaceError: the loss is not finite, the surface vanished, or no view suits a stage.
     """
-    generator = torch.Generator(device)
+    generators = torch.Generator(device), torch.Generator(device)
     views = [view_rays(view, supervision.operator, config.background, device) for view in supervision.views]
     field = make_field(config.field, config.field_settings, torch.Generator().manual_seed(seed)).to(device)
 
-    for number, stage in ((1, config.stage1), (2, config.stage2)):
-        if stage.steps == 0:
-            continue
-        targets, silhouettes = comparable(views, stage), chosen(views, stage.silhouettes)
-        if stage.lipschitz > 0:
-            bind_all(field.radiance)
-        optimiser = make_optimiser(field, config)
-        done = resume(field, optimiser, number) if resume else 0
-        for step in range(done, stage.steps):
-            generator.manual_seed(mixed(seed, number, step))
-            progress = step / stage.steps
-            set_rates(optimiser, config, progress)
-            beta = stage.beta.at(progress) if stage.beta else field.beta()
-
-            surface = field.now()
-            losses = {"eikonal": surface.eikonal(generator)}
-            if stage.colour > 0 or stage.gradient > 0:
-                seen = drawn(targets, step, stage.views, seed)
-                losses |= picture_losses(surface, field, seen, stage, config, supervision, beta, generator)
-            if stage.coverage > 0:
-                seen = drawn(silhouettes, step, SILHOUETTE_VIEWS, seed)
-                losses["coverage"] = silhouette_loss(surface, seen, config, generator)
-            if stage.smoothness is not None:
-                losses["smoothness"] = surface.smoothness(generator)
-            if stage.volume is not None:
-                losses["volume"] = surface.volume(generator)
+    with threads(device, len(generators)) as pool:
+        for number, stage in ((1, config.stage1), (2, config.stage2)):
+            if stage.steps == 0:
+                continue
+            targets, silhouettes = comparable(views, stage), chosen(views, stage.silhouettes)
             if stage.lipschitz > 0:
-                losses["lipschitz"] = lipschitz_product(field.radiance)
+                bind_all(field.radiance)
+            optimiser = make_optimiser(field, config)
+            done = resume(field, optimiser, number) if resume else 0
+            for step in range(done, stage.steps):
+                for half, generator in enumerate(generators):
+                    generator.manual_seed(mixed(seed, number, step, half))
+                progress = step / stage.steps
+                set_rates(optimiser, config, progress)
+                beta = stage.beta.at(progress) if stage.beta else field.beta()
 
-            weights = {
-                "colour": stage.colour,
-                "gradient": stage.gradient,
-                "eikonal": stage.eikonal,
-                "coverage": stage.coverage,
-                "smoothness": stage.smoothness.at(progress) if stage.smoothness else 0.0,
-                "volume": stage.volume.at(progress) if stage.volume else 0.0,
-                "lipschitz": stage.lipschitz,
-            }
-            total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
-            if not math.isfinite(total.item()):
-                raise SansfaceError(
-                    f"the loss is no longer a finite number in stage {number}, step {step}; {NOT_FINITE}."
+                seen = drawn(targets, step, stage.views, seed)
+                outlined = drawn(silhouettes, step, SILHOUETTE_VIEWS, seed)
+                look_alike = partial(
+                    picture_half,
+                    field=field,
+                    views=seen,
+                    stage=stage,
+                    config=config,
+                    supervision=supervision,
+                    beta=beta,
+                    generator=generators[0],
                 )
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            optimiser.step()
-            values = {name: loss.item() for name, loss in losses.items()}
-            values["beta"] = float(torch.as_tensor(beta).detach())
-            watch(Moment(number, step + 1, stage.steps, values, field, optimiser))
+                be_shaped = partial(
+                    shape_half, views=outlined, stage=stage, config=config, generator=generators[1]
+                )
+                optimiser.zero_grad(set_to_none=True)
+                weights = loss_weights(stage, progress)
+                losses = differentiate(field.now(), (look_alike, be_shaped), weights, pool)
+                if not math.isfinite(sum(weights[name] * loss for name, loss in losses.items())):
+                    raise SansfaceError(
+                        f"the loss is no longer a finite number in stage {number}, step {step}; {NOT_FINITE}."
+                    )
+                optimiser.step()
+                losses["beta"] = float(torch.as_tensor(beta).detach())
+                watch(Moment(number, step + 1, stage.steps, losses, field, optimiser))
     return field
+
+
+def loss_weights(stage: Stage, progress: float) -> dict[str, float]:
+    """The λ of every loss at a progress of 0 to 1."""
+    return {
+        "colour": stage.colour,
+        "gradient": stage.gradient,
+        "lipschitz": stage.lipschitz,
+        "eikonal": stage.eikonal,
+        "coverage": stage.coverage,
+        "smoothness": stage.smoothness.at(progress) if stage.smoothness else 0.0,
+        "volume": stage.volume.at(progress) if stage.volume else 0.0,
+    }
+
+
+def picture_half(
+    surface: Surface,
+    field: Field,
+    views: list[ViewRays],
+    stage: Stage,
+    config: Config,
+    supervision: Supervision,
+    beta: float | Tensor,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """What pictures say, and the bound of the radiance: all that uses the radiance's parameters."""
+    losses: dict[str, Tensor] = {}
+    if stage.colour > 0 or stage.gradient > 0:
+        losses |= picture_losses(surface, field, views, stage, config, supervision, beta, generator)
+    if stage.lipschitz > 0:
+        losses["lipschitz"] = lipschitz_product(field.radiance)
+    return losses
+
+
+def shape_half(
+    surface: Surface, views: list[ViewRays], stage: Stage, config: Config, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """What silhouettes say, and what the surface should be like anyway."""
+    losses = {"eikonal": surface.eikonal(generator)}
+    if stage.coverage > 0:
+        losses["coverage"] = silhouette_loss(surface, views, config, generator)
+    if stage.smoothness is not None:
+        losses["smoothness"] = surface.smoothness(generator)
+    if stage.volume is not None:
+        losses["volume"] = surface.volume(generator)
+    return losses
 
 
 def picture_losses(

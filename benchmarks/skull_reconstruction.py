@@ -3,8 +3,8 @@
     python benchmarks/skull_reconstruction.py [--captures ../shared/captures] [--seeds 0 1 2]
                                               [--table FILE.jsonl] [--look FOLDER]
 
-Recipe. Masks: brighter than a part of Otsu's threshold, cut by the hull that the same masks carve by vote, and what is
-sure to be inside that hull filled (eye sockets are dark). Roles: the 20 frames nearest to the skull's front
+Recipe. Masks: brighter than a part of Otsu's threshold, cut by the hull that these masks carve by vote, with
+what is surely inside that hull (eye sockets are dark). Roles: the 20 frames nearest to the skull's front
 sensitive, the rest neutral. Poses: the given ones. A sparse point counts that lies inside the masks of four
 frames or more and of nine in ten of all the pictures that it falls into: the model keeps no tracks, so who
 sees a point is not known. R: 99th percentile of these points' distance from their centre.

@@ -82,17 +82,19 @@ def make_demo_capture(
     return capture
 
 
-def demo_cameras(views: int, size: int, rng: np.random.Generator) -> list[tuple[Camera, Role]]:
+def demo_cameras(
+    views: int, size: int, rng: np.random.Generator, behind: float = 141.0
+) -> list[tuple[Camera, Role]]:
     """Cameras round the head at three heights, each with its role; sensitive ones first.
 
-    Neutral: azimuth more than 130 degrees from where the head looks. Sensitive: up to 100 degrees to each
+    Neutral: azimuth at least `behind` degrees from where the head looks. Sensitive: up to 100 degrees to each
     side. Every camera is off its place by a degree or two, as a hand would hold it.
     """
     neutral = max(1, round(views / 3))
     places = []
     for role, count, heights, first, last in (
         (Role.SENSITIVE, views - neutral, (-9, 13, 36), -98, 98),
-        (Role.NEUTRAL, neutral, (1, 22, 42), 141, 219),
+        (Role.NEUTRAL, neutral, (1, 22, 42), behind, 360 - behind),
     ):
         for height, row in zip(heights, np.array_split(np.arange(count), 3), strict=True):
             azimuths = np.linspace(first, last, len(row)) if len(row) > 1 else [(first + last) / 2] * len(row)

@@ -17,7 +17,7 @@ from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
 from sansface.cli.protect import Inspect, Protect
-from sansface.cli.reconstruct import Bench, Reconstruct
+from sansface.cli.reconstruct import Bench, Reconstruct, Render
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -30,6 +30,7 @@ VERBS = {
     "convert": Convert,
     "inspect": Inspect,
     "reconstruct": Reconstruct,
+    "render": Render,
     "evaluate": Evaluate,
     "bench": Bench,
     "assets": Assets,
@@ -46,6 +47,7 @@ Verb = (
     | Convert
     | Inspect
     | Reconstruct
+    | Render
     | Evaluate
     | Bench
     | Assets

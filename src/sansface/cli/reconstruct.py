@@ -131,6 +131,51 @@ class Bench:
         train(baseline_supervision(capture, settings), with_settings(config, scaled), self)
 
 
+@dataclass(frozen=True)
+class Render:
+    """Novel views of a reconstruction whose radiance was kept. What they show can be recognised.
+
+    They are for the audit. With --radiance-of, the geometry of one head wears the radiance of another.
+    """
+
+    head: Positional[Path]
+    """Folder of a reconstruction with --keep-radiance."""
+    out: Out
+    """Folder for the pictures; must be empty or new."""
+    radiance_of: Path | None = None
+    """Another such folder, whose radiance is worn."""
+    views: int = 7
+    """Pictures, from one side of the face to the other."""
+    size: int = 256
+    """Pixels of their side."""
+    device: str = "auto"
+    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    overwrite: Flag = False
+    """Replace earlier pictures in the folder."""
+
+    def run(self) -> None:
+        require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.evaluate.png import write_png
+        from sansface.files import fresh_folder
+        from sansface.reconstruct.novel_views import novel_view, orbit, read_trained, worn
+        from sansface.reconstruct.run import chosen_device
+
+        if not (1 <= self.views <= 180 and 16 <= self.size <= 4096):
+            raise SansfaceError(
+                f"1 to 180 views of 16 to 4096 pixels can be rendered, not {self.views} of {self.size}."
+            )
+        device = chosen_device(self.device)
+        head = read_trained(self.head, device)
+        radiance = None if self.radiance_of is None else worn(head, read_trained(self.radiance_of, device))
+        fresh_folder(self.out, self.overwrite)
+        cameras = orbit(head, self.views, self.size)
+        with progress_bar("rendering") as show:
+            for done, (azimuth, camera) in enumerate(cameras.items(), start=1):
+                write_png(self.out / f"view_{azimuth:+04d}.png", novel_view(head, camera, radiance))
+                show(done / len(cameras))
+        print(f"{self.out}: {len(cameras)} views. They may show who it is; see docs/threat-model.md.")
+
+
 def train(
     supervision: "Supervision",
     config: "Config",

@@ -39,6 +39,19 @@ def viewpoints(cameras: Sequence[Camera], center: np.ndarray, radius: float, siz
     return result
 
 
+def from_side(front: np.ndarray, degrees: float, size: int) -> Camera:
+    """The camera `front`, a (4, 4) cam_from_world in the unit-sphere frame, walked around the sphere.
+
+    Args:
+        degrees: to the head's left, around the camera's own up.
+        size: pixels of the picture's side.
+    """
+    up, toward = -front[1, :3], -front[2, :3]
+    angle = np.radians(degrees)
+    direction = np.cos(angle) * toward + np.sin(angle) * np.cross(up, toward)
+    return _looking(DISTANCE * direction, np.zeros(3), up, 1.0, size)
+
+
 def _looking(eye: np.ndarray, center: np.ndarray, up: np.ndarray, radius: float, size: int) -> Camera:
     forward = _unit(center - eye)
     right = _unit(np.cross(forward, up))

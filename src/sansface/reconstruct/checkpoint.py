@@ -23,8 +23,8 @@ class Checkpoint:
     run: dict[str, Any]
     tensors: dict[str, torch.Tensor]
 
-    def restore(self, field: Field, optimiser: torch.optim.Adam) -> None:
-        """Put the values into a field of the same config and its stage's optimiser."""
+    def restore(self, field: Field, optimiser: torch.optim.Adam | None = None) -> None:
+        """Put the values into a field of the same config, and its stage's optimiser if training goes on."""
         names = set(field.state_dict())
         try:
             field.load_state_dict({n: self.tensors[f"field.{n}"] for n in names})
@@ -32,7 +32,7 @@ class Checkpoint:
             raise SansfaceError(
                 f"the checkpoint {NAME} belongs to another field; start anew with --overwrite."
             ) from error
-        for i, parameter in enumerate(_parameters(optimiser)):
+        for i, parameter in enumerate(_parameters(optimiser) if optimiser else ()):
             kept = {
                 key: self.tensors[f"adam.{i}.{key}"] for key in _ADAM if f"adam.{i}.{key}" in self.tensors
             }

@@ -54,6 +54,11 @@ def preview(field: Field, supervision: Supervision) -> np.ndarray:
     return (255 * colour).round().to(torch.uint8).view(PREVIEW_SIZE, PREVIEW_SIZE, 3).cpu().numpy()
 
 
+def front(supervision: Supervision) -> np.ndarray:
+    """(4, 4) cam_from_world of a camera in front of the face, in the unit-sphere frame."""
+    return viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, MESH_SIZE)["front"].cam_from_world
+
+
 def write_mesh_pictures(folder: Path, mesh: Mesh, supervision: Supervision) -> None:
     """mesh_front.png, mesh_three_quarter.png and mesh_side.png; the mesh is in the user's frame."""
     center, radius, rotation = supervision.center, supervision.radius, supervision.rotation

@@ -98,7 +98,7 @@ def reconstruct(
     """
     if mesh_format not in FORMATS:
         raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
-    out, place = Path(out), _device(device)
+    out, place = Path(out), chosen_device(device)
     identity = _identity(supervision, config, seed)
     path = out / f"mesh.{mesh_format}"
     if resume and path.is_file() and _finished(out, identity):
@@ -270,6 +270,7 @@ class _Log:
                     "center": [float(c) for c in self.supervision.center],
                     "radius": float(self.supervision.radius),
                     "rotation": self.supervision.rotation.tolist(),
+                    "front": pictures.front(self.supervision).tolist(),
                     "unit": self.supervision.unit,
                 },
                 "seconds": {"total": round(self.seconds(), 2)},
@@ -301,7 +302,12 @@ def _interruptible(log: _Log) -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _device(name: str) -> torch.device:
+def chosen_device(name: str) -> torch.device:
+    """`auto` is a CUDA device if there is one.
+
+    Raises:
+        SansfaceError: the device cannot be had.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

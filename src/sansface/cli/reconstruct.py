@@ -53,6 +53,10 @@ class Reconstruct:
     """Reduce the mesh to about so many faces."""
     set: Settings = ()
     """Another setting of the preset: NAME=VALUE, such as stage2.steps=100."""
+    view: Flag = False
+    """Show the run in a browser on this machine: surface, cameras, what was received (extra view)."""
+    port: int = 8080
+    """Of the view, on 127.0.0.1; else the next free one."""
 
     def run(self) -> None:
         require("sansface.reconstruct.run", extra="reconstruct")
@@ -74,6 +78,7 @@ class Reconstruct:
             self.keep_radiance,
             self.format,
             self.decimate,
+            self.port if self.view else None,
         )
 
 
@@ -183,14 +188,19 @@ def train(
     keep_radiance: bool = False,
     mesh_format: str = "ply",
     decimate: int | None = None,
+    view_port: int | None = None,
 ) -> None:
     """Reconstruct with a progress bar, and say where things lie."""
     from sansface.protect.frame import NORMALISED
     from sansface.reconstruct.run import Interrupted, reconstruct
+    from sansface.reconstruct.viewer import Viewer
 
     if options.resume and options.overwrite:
         raise SansfaceError("--resume goes on and --overwrite starts anew; say one of them.")
     began = time.monotonic()
+    viewer = None if view_port is None else Viewer(supervision, view_port)
+    if viewer:
+        print(f"view: {viewer.address} as long as this runs")
     with progress_bar("reconstructing") as show:
 
         def tell(now: "Progress") -> None:
@@ -210,9 +220,13 @@ def train(
                 mesh_format=mesh_format,
                 decimate=decimate,
                 on_progress=tell,
+                viewer=viewer,
             )
         except Interrupted as stopped:
             raise KeyboardInterrupt(str(stopped)) from stopped
+        finally:
+            if viewer:
+                viewer.close()
     took = duration(time.monotonic() - began)
     where = "the capture's frame, unit " + supervision.unit
     if supervision.unit == NORMALISED:

@@ -25,6 +25,7 @@ from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import Config
 from sansface.reconstruct.stages import Moment, train
 from sansface.reconstruct.supervision import Supervision
+from sansface.reconstruct.viewer import Viewer
 from sansface.report import write_report
 from sansface.surface.clean import decimate as decimated
 from sansface.surface.clean import largest_component
@@ -76,6 +77,7 @@ def reconstruct(
     mesh_format: str = "ply",
     decimate: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    viewer: Viewer | None = None,
 ) -> Path:
     """Reconstruct a head.
 
@@ -88,6 +90,7 @@ def reconstruct(
         keep_radiance: keep the checkpoint, and with it the radiance, whose renderings can be recognised.
         mesh_format: ply, obj, glb or stl; mesh.ply is always written.
         decimate: at most so many faces.
+        viewer: is shown every step.
 
     Returns:
         the path of the mesh, in the capture's frame and unit.
@@ -108,7 +111,7 @@ def reconstruct(
         fresh_folder(out, overwrite or resume)
     _clear(out, _HALF_WRITTEN if kept else (*_HALF_WRITTEN, *_OURS))
     (out / "pictures").mkdir(exist_ok=True)
-    log = _Log(out, supervision, config, identity, kept, on_progress)
+    log = _Log(out, supervision, config, identity, kept, on_progress, viewer)
     log.describe(place, status="running")
     if not supervision.unprotected:
         write_png(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
@@ -176,9 +179,10 @@ class _Log:
         identity: dict[str, Any],
         kept: checkpoint.Checkpoint | None,
         on_progress: Callable[[Progress], None] | None,
+        viewer: Viewer | None,
     ) -> None:
         self.out, self.supervision, self.config, self.identity = out, supervision, config, identity
-        self.on_progress = on_progress
+        self.on_progress, self.viewer = on_progress, viewer
         self.stopped = False
         self.last: Moment | None = None
         self.before = float(kept.run["seconds"]) if kept else 0.0
@@ -203,8 +207,12 @@ class _Log:
             self.checkpoint(moment)
         if now - self.previewed > PREVIEW_SECONDS:
             self.preview(moment)
+        progress = self._progress(moment)
         if self.on_progress:
-            self.on_progress(self._progress(moment))
+            self.on_progress(progress)
+        if self.viewer:
+            note = f"stage {moment.stage}, step {moment.step} of {moment.steps}: {progress.note}"
+            self.viewer.show(moment.field, note, progress.done)
         if self.stopped:
             raise _Stop(moment.field)
 

@@ -1,0 +1,90 @@
+"""A run seen in the browser as it goes: surface, cameras, what was received, progress. On 127.0.0.1 only."""
+
+import time
+from contextlib import redirect_stdout
+from io import StringIO
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from sansface.extras import require
+from sansface.fields.field import Field
+from sansface.reconstruct.supervision import Kind, Supervision
+from sansface.surface import extract
+
+SECONDS = 4.0
+"""Between two surfaces."""
+CELLS = 96
+"""Of the marching cubes, along the cube's edge."""
+FRUSTUM = 0.25
+"""Length of a camera's frustum, in radii of the sphere."""
+
+
+class Viewer:
+    """A web page with the head in its unit-sphere frame. Needs the extra `view`.
+
+    Args:
+        port: asked for; the next free one is taken.
+
+    Raises:
+        SansfaceError: viser is not installed.
+    """
+
+    def __init__(self, supervision: Supervision, port: int = 8080) -> None:
+        viser = require("viser", extra="view")
+        with redirect_stdout(StringIO()):  # its banner, which no setting silences
+            self.server = viser.ViserServer(host="127.0.0.1", port=port, label="sansface", verbose=False)
+        # viser can hand a view to a relay on the internet. Not this one, whatever the page asks for.
+        self.server.request_share_url = lambda verbose=True: None
+        self.server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self.note = self.server.gui.add_markdown("starting")
+        self.bar = self.server.gui.add_progress_bar(0.0)
+        self.shown = -SECONDS
+        self._place_cameras(supervision)
+
+    @property
+    def address(self) -> str:
+        """Where to look."""
+        return f"http://127.0.0.1:{self.server.get_port()}"
+
+    def show(self, field: Field, note: str, done: float) -> None:
+        """After a step: what is being done, how much of it is done (0 to 1), and now and then the surface."""
+        self.note.content, self.bar.value = note, 100 * done
+        if time.monotonic() - self.shown < SECONDS:
+            return
+        device = next(field.parameters()).device
+        with torch.no_grad():
+            surface = field.now()
+
+            def sdf(points: np.ndarray) -> np.ndarray:
+                return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
+
+            mesh = extract(sdf, CELLS)
+        vertices, faces = mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)
+        self.server.scene.add_mesh_simple("/head", vertices, faces, color=(200, 190, 180), side="double")
+        self.shown = time.monotonic()
+
+    def close(self) -> None:
+        """Stop serving."""
+        with redirect_stdout(StringIO()):
+            self.server.stop()
+
+    def _place_cameras(self, supervision: Supervision) -> None:
+        moduli = [view.target.max() for view in supervision.views if view.kind is Kind.MODULUS]
+        brightest = max(moduli, default=1.0) or 1.0
+        ups = [-view.camera.cam_from_world[1, :3] for view in supervision.views]
+        self.server.scene.set_up_direction(tuple(np.mean(ups, axis=0)))
+        for number, view in enumerate(supervision.views):
+            camera, colour = view.camera, view.kind is Kind.COLOUR
+            picture = view.target if colour else np.repeat(view.target[..., None] / brightest, 3, axis=2)
+            self.server.scene.add_camera_frustum(
+                f"/received/{number}",
+                fov=float(2 * np.arctan(camera.height / 2 / camera.K[1, 1])),
+                aspect=camera.width / camera.height,
+                scale=FRUSTUM,
+                color=(70, 130, 180) if colour else (200, 60, 60),
+                image=np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8),
+                wxyz=Rotation.from_matrix(camera.cam_from_world[:3, :3].T).as_quat(scalar_first=True),
+                position=camera.center,
+            )

@@ -32,7 +32,9 @@ class Checkpoint:
             raise SansfaceError(
                 f"the checkpoint {NAME} belongs to another field; start anew with --overwrite."
             ) from error
-        for i, parameter in enumerate(_parameters(optimiser) if optimiser else ()):
+        if optimiser is None:
+            return
+        for i, parameter in enumerate(_parameters(optimiser)):
             kept = {
                 key: self.tensors[f"adam.{i}.{key}"] for key in _ADAM if f"adam.{i}.{key}" in self.tensors
             }

@@ -52,6 +52,7 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
         "targets": "all",
         "silhouettes": "all",
         "colour": 2.0,
+        "coverage": 4.0,
         "gradient": gradient,
         "lipschitz": 0.0,
         "volume": None,

@@ -129,7 +129,7 @@ def _fast(resolution: int) -> Config:
             colour=1.0,  # of the neutral views: the paper drops it here, and the back of the head is worse
             gradient=4.0,
             lipschitz=1e-6,
-            coverage=1.0,
+            coverage=4.0,
             smoothness=Ramp(7e-3, 1.8e-3 / detail**0.5),
             volume=Ramp(0.5, 0.05),
             views=3,

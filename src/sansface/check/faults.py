@@ -17,13 +17,16 @@ from sansface.check.silhouettes import Silhouette, Survey, grazing, survey
 
 FOCAL = 0.07
 """Focal lengths may be off by this part before it is a finding."""
+OUTLINE_STANDS_OUT = 0.0006
+"""A frame is to blame for at least this much disagreement of outlines, in sizes of the subject: exact masks
+leave 0.00002, a frame of another, similar head 0.001."""
 OUTLINE_BLAME = 0.003
-"""A frame is to blame for at least this much disagreement of outlines, in sizes of the subject."""
+"""Outlines agree up to this, with masks as people draw them."""
 OUTLINE_ALL = 0.012
 """Outlines that stand out by more than this, in sizes of the subject, in the median frame do not agree."""
 MATCH_BLAME = 0.004
 """Matches of a pair that do not agree are farther from the epipolar lines than this, in longer sides."""
-ABOVE_REST = {"masks": 3.0, "matches": 6.0}
+ABOVE_REST = {"masks": 5.0, "matches": 6.0}
 """A frame to blame stands out of the median one by this factor."""
 MENDED = 0.35
 """A change explains a fault if it leaves at most this part of the disagreement."""
@@ -102,7 +105,7 @@ def _blamed(
     while len(kept) > max(4, 2 * len(frames) / 3):
         among = first.dissent[np.ix_(kept, kept)]
         blame = _blame(among)
-        if blame.max() < max(OUTLINE_BLAME * size, ABOVE_REST["masks"] * float(np.median(blame))):
+        if blame.max() < max(OUTLINE_STANDS_OUT * size, ABOVE_REST["masks"] * float(np.median(blame))):
             break
         bad.append(kept.pop(int(blame.argmax())))
     return sorted(bad), kept, survey(silhouettes, kept, sphere) if bad else first

@@ -88,7 +88,8 @@ def train(
 
                 seen = drawn(targets, step, stage.views, seed)
                 outlined = drawn(silhouettes, step, SILHOUETTE_VIEWS, seed)
-                look_alike = partial(
+                first, second = generators
+                pictures = partial(
                     picture_half,
                     field=field,
                     views=seen,
@@ -96,14 +97,12 @@ def train(
                     config=config,
                     supervision=supervision,
                     beta=beta,
-                    generator=generators[0],
+                    generator=first,
                 )
-                be_shaped = partial(
-                    shape_half, views=outlined, stage=stage, config=config, generator=generators[1]
-                )
+                shape = partial(shape_half, views=outlined, stage=stage, config=config, generator=second)
                 optimiser.zero_grad(set_to_none=True)
                 weights = loss_weights(stage, progress)
-                losses = differentiate(field.now(), (look_alike, be_shaped), weights, pool)
+                losses = differentiate(field.now(), (pictures, shape), weights, pool)
                 if not math.isfinite(sum(weights[name] * loss for name, loss in losses.items())):
                     raise SansfaceError(
                         f"the loss is no longer a finite number in stage {number}, step {step}; {NOT_FINITE}."

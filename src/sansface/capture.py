@@ -17,6 +17,9 @@ from sansface.errors import SansfaceError
 UNITS = ("unknown", "arbitrary", "mm", "cm", "m", "in")
 """The units that a capture's world can be in. A closed list, because the unit travels to the server."""
 
+MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
+"""In each of the units whose length is known."""
+
 RIGID_TOLERANCE = 1e-4
 """Largest entry of R Rᵀ − I that still counts as a rotation; files with six digits stay below it."""
 

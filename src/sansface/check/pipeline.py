@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sansface.capture import Camera, Capture, Sphere
+from sansface.capture import MILLIMETRES, Camera, Capture, Sphere
 from sansface.check.coverage import Coverage, common_view, coverage, faces, looks_inwards
 from sansface.check.epipolar import Pair, match, neighbours
 from sansface.check.faults import FOCAL, Evidence, from_masks, from_matches
@@ -21,7 +21,6 @@ WIDEST_GAP = 100.0
 """Degrees round the head without a view that are still no finding."""
 MOST_LOST = 6
 """At most so many frames that match none of their neighbours are compared with all others."""
-MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 SIZES = (80.0, 1200.0)
 """Millimetres across a head, alone or with shoulders, generously."""
 

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from sansface.capture import Capture
 
 
-MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
-
-
 @dataclass(frozen=True)
 class Evaluate:
     """Measure a mesh against the truth: surface distances of what the capture's cameras see of the head.
@@ -88,6 +85,8 @@ def _measures(capture: "Capture", folder: Path) -> tuple[float, float | None]:
 
 def _millimetre(capture: "Capture") -> float | None:
     """Length of a millimetre in the capture's unit, where it is known."""
+    from sansface.capture import MILLIMETRES
+
     said = capture.meta.get("units_per_mm")
     if _is_number(said) and said > 0:
         return float(said)

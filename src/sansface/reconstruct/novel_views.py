@@ -21,9 +21,10 @@ from sansface.fields.registry import make_field
 from sansface.files import read_json
 from sansface.reconstruct import checkpoint
 from sansface.reconstruct.config import Config, from_dict
+from sansface.reconstruct.zero_set import zero_set
 from sansface.render.sampling import look
 from sansface.render.volume import Radiance, render
-from sansface.surface import Mesh, extract, largest_component
+from sansface.surface import largest_component
 
 BATCH = 16_384
 """Rays at a time."""
@@ -107,7 +108,7 @@ def worn(wearer: TrainedHead, source: TrainedHead) -> Radiance:
     The two are aligned by a rigid motion, at their true sizes; then each point takes the radiance of the
     source's surface next to it.
     """
-    there, here = _unit_mesh(source), _unit_mesh(wearer)
+    there, here = (largest_component(zero_set(head.field, ALIGNING_CELLS)) for head in (source, wearer))
     scale = wearer.radius / source.radius
     start = source.front[:3, :3].T @ wearer.front[:3, :3] * scale  # face to face
     points = here.vertices @ start.T
@@ -129,13 +130,3 @@ def worn(wearer: TrainedHead, source: TrainedHead) -> Radiance:
         return source.field.radiance(place, normals @ turn.T, directions @ turn.T, theirs)
 
     return radiance
-
-
-def _unit_mesh(head: TrainedHead) -> Mesh:
-    device = next(head.field.parameters()).device
-    surface = head.field.now()
-
-    def sdf(points: np.ndarray) -> np.ndarray:
-        return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
-
-    return largest_component(extract(sdf, ALIGNING_CELLS))

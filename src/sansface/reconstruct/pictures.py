@@ -20,20 +20,27 @@ MESH_SIZE = 400
 COLUMNS = 10
 
 
-def contact_sheet(supervision: Supervision) -> np.ndarray:
-    """All targets side by side, moduli brightened to fill the range: (h, w, 3) uint8."""
+def target_pictures(supervision: Supervision) -> list[np.ndarray]:
+    """The targets, moduli brightened to fill the range: (h, w, 3) uint8 each."""
     moduli = [view.target.max() for view in supervision.views if view.kind is Kind.MODULUS]
     brightest = max(moduli, default=1.0) or 1.0
-    tiles = []
+    result = []
     for view in supervision.views:
         colour = view.target if view.kind is Kind.COLOUR else view.target[..., None] / brightest
-        tiles.append(np.broadcast_to(np.rint(255 * np.clip(colour, 0, 1)), (*view.target.shape[:2], 3)))
+        codes = np.rint(255 * np.clip(colour, 0, 1)).astype(np.uint8)
+        result.append(np.broadcast_to(codes, (*view.target.shape[:2], 3)))
+    return result
+
+
+def contact_sheet(supervision: Supervision) -> np.ndarray:
+    """All targets side by side: (h, w, 3) uint8."""
+    tiles = target_pictures(supervision)
     h, w = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
     rows = -(-len(tiles) // COLUMNS)
     sheet = np.full((rows * (h + 2), COLUMNS * (w + 2), 3), 255, dtype=np.uint8)
     for i, tile in enumerate(tiles):
         y, x = (i // COLUMNS) * (h + 2), (i % COLUMNS) * (w + 2)
-        sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile.astype(np.uint8)
+        sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     return sheet
 
 

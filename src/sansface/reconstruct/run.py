@@ -26,10 +26,10 @@ from sansface.reconstruct.config import Config
 from sansface.reconstruct.stages import Moment, train
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
+from sansface.reconstruct.zero_set import zero_set
 from sansface.report import write_report
 from sansface.surface.clean import decimate as decimated
 from sansface.surface.clean import largest_component
-from sansface.surface.extract import extract
 from sansface.surface.mesh import FORMATS, Mesh, transform, write_mesh
 
 CHECKPOINT_SECONDS = 10.0
@@ -157,15 +157,8 @@ def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
     Raises:
         SansfaceError: there is none.
     """
-    device = next(field.parameters()).device
-    with torch.no_grad():
-        surface = field.now()
-
-        def sdf(points: np.ndarray) -> np.ndarray:
-            return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
-
-        mesh = extract(sdf, resolution)
-    return transform(largest_component(mesh), supervision.center, supervision.radius, supervision.rotation)
+    mesh = largest_component(zero_set(field, resolution))
+    return transform(mesh, supervision.center, supervision.radius, supervision.rotation)
 
 
 class _Log:

@@ -126,25 +126,6 @@ def loss_weights(stage: Stage, progress: float) -> dict[str, float]:
     }
 
 
-def picture_half(
-    surface: Surface,
-    field: Field,
-    views: list[ViewRays],
-    stage: Stage,
-    config: Config,
-    supervision: Supervision,
-    beta: float | Tensor,
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    """What pictures say, and the bound of the radiance: all that uses the radiance's parameters."""
-    losses: dict[str, Tensor] = {}
-    if stage.colour > 0 or stage.gradient > 0:
-        losses |= picture_losses(surface, field, views, stage, config, supervision, beta, generator)
-    if stage.lipschitz > 0:
-        losses["lipschitz"] = lipschitz_product(field.radiance)
-    return losses
-
-
 def shape_half(
     surface: Surface, views: list[ViewRays], stage: Stage, config: Config, generator: torch.Generator
 ) -> dict[str, Tensor]:
@@ -159,7 +140,7 @@ def shape_half(
     return losses
 
 
-def picture_losses(
+def picture_half(
     surface: Surface,
     field: Field,
     views: list[ViewRays],
@@ -169,7 +150,13 @@ def picture_losses(
     beta: float | Tensor,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Render a window of each view and compare: L_rgb where there is colour, L_grad where the stage asks."""
+    """Render a window of each view and compare: L_rgb where there is colour, L_grad where the stage asks.
+
+    And the bound of the radiance, so that all that uses the radiance's parameters is in one half.
+    """
+    bound = {"lipschitz": lipschitz_product(field.radiance)} if stage.lipschitz > 0 else {}
+    if stage.colour == 0 and stage.gradient == 0:
+        return bound
     windows = [window(view, stage.gradient > 0, config.patch, generator) for view in views]
     rays = [w.rays() for w in windows]
     origins, directions = torch.cat([o for o, _ in rays]), torch.cat([d for _, d in rays])
@@ -210,7 +197,7 @@ def picture_losses(
             target = w.crop(w.view.modulus)
             loss = gradient_loss(w.spread(colour), target, known, supervision.operator, tolerance, gain)
             add("gradient", loss)
-    return losses
+    return losses | bound
 
 
 def silhouette_loss(

@@ -5,13 +5,13 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 
 from sansface.extras import require
 from sansface.fields.field import Field
+from sansface.reconstruct.pictures import target_pictures
 from sansface.reconstruct.supervision import Kind, Supervision
-from sansface.surface import extract
+from sansface.reconstruct.zero_set import zero_set
 
 SECONDS = 4.0
 """Between two surfaces."""
@@ -53,14 +53,7 @@ class Viewer:
         self.note.content, self.bar.value = note, 100 * done
         if time.monotonic() - self.shown < SECONDS:
             return
-        device = next(field.parameters()).device
-        with torch.no_grad():
-            surface = field.now()
-
-            def sdf(points: np.ndarray) -> np.ndarray:
-                return surface.sdf(torch.from_numpy(points).to(device)).cpu().numpy()
-
-            mesh = extract(sdf, CELLS)
+        mesh = zero_set(field, CELLS)
         vertices, faces = mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)
         self.server.scene.add_mesh_simple("/head", vertices, faces, color=(200, 190, 180), side="double")
         self.shown = time.monotonic()
@@ -71,20 +64,18 @@ class Viewer:
             self.server.stop()
 
     def _place_cameras(self, supervision: Supervision) -> None:
-        moduli = [view.target.max() for view in supervision.views if view.kind is Kind.MODULUS]
-        brightest = max(moduli, default=1.0) or 1.0
         ups = [-view.camera.cam_from_world[1, :3] for view in supervision.views]
         self.server.scene.set_up_direction(tuple(np.mean(ups, axis=0)))
-        for number, view in enumerate(supervision.views):
-            camera, colour = view.camera, view.kind is Kind.COLOUR
-            picture = view.target if colour else np.repeat(view.target[..., None] / brightest, 3, axis=2)
+        pictures = target_pictures(supervision)
+        for number, (view, picture) in enumerate(zip(supervision.views, pictures, strict=True)):
+            camera = view.camera
             self.server.scene.add_camera_frustum(
                 f"/received/{number}",
                 fov=float(2 * np.arctan(camera.height / 2 / camera.K[1, 1])),
                 aspect=camera.width / camera.height,
                 scale=FRUSTUM,
-                color=(70, 130, 180) if colour else (200, 60, 60),
-                image=np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8),
+                color=(70, 130, 180) if view.kind is Kind.COLOUR else (200, 60, 60),
+                image=picture,
                 wxyz=Rotation.from_matrix(camera.cam_from_world[:3, :3].T).as_quat(scalar_first=True),
                 position=camera.center,
             )

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from sansface.render.density import laplace_density
 from sansface.render.sampling import Sdf, through_cube
+from sansface.render.volume import weights
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,17 @@ def error_bounded(
     # By d* ≥ 0 and R̂ ≥ 0 the bound is at most exp(Σ δ² / (4 β²)) − 1, which is ε for this β.
     enough = (lengths.square().sum(dim=1, keepdim=True) / (4 * math.log1p(sampler.epsilon))).sqrt()
     reached = torch.maximum(enough, wanted)
-    for _ in range(sampler.rounds):
+    for rounds_left in reversed(range(sampler.rounds + 1)):
         least = least_distance(distance, lengths)
         reached = _least_beta(distance, least, lengths, wanted, reached, sampler)
-        if not (reached > wanted).any():
+        if rounds_left == 0 or not (reached > wanted).any():
             break
         bound = opacity_bound(distance, least, lengths, reached).clamp(max=1e6)
         new = _inverse(t, bound + 1e-6, random(n, sampler.each))
         t, order = torch.cat([t, new], dim=1).sort(dim=1)
         distance = torch.cat([distance, at(new)], dim=1).gather(1, order)
         lengths = t.diff(dim=1)
-    reached = _least_beta(distance, least_distance(distance, lengths), lengths, wanted, reached, sampler)
-    thickness = lengths * laplace_density(distance[:, :-1], reached)
-    before = torch.cumsum(F.pad(thickness[:, :-1], (1, 0)), dim=1)
-    weight = torch.exp(-before) * -torch.expm1(-thickness)
+    weight = weights(laplace_density(distance[:, :-1], reached), lengths)
     drawn = _inverse(t, weight + 1e-5 / t.shape[1], random(n, sampler.last))
     others = random(*t.shape).topk(sampler.extra, dim=1).indices
     t, _ = torch.cat([drawn, t.gather(1, others)], dim=1).sort(dim=1)

@@ -13,11 +13,12 @@ from tyro.conf import DisallowNone
 
 from sansface import __version__
 from sansface.cli.assets import Assets
+from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
 from sansface.cli.protect import Inspect, Protect
-from sansface.cli.reconstruct import Bench, Reconstruct, Render
+from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.errors import SansfaceError
 
 VERBS = {

@@ -1,4 +1,4 @@
-"""The verbs reconstruct, from a bundle, and bench, from the photographs themselves to compare with."""
+"""The verbs reconstruct, from a bundle, and render, of what was kept."""
 
 import time
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from sansface.cli.words import FRAME_SUFFIX, CaptureFormat, Flag, Out, Settings
+from sansface.cli.words import FRAME_SUFFIX, Flag, Out, PresetName, Settings
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.progress import duration, progress_bar
 from sansface.settings import with_settings
 
 if TYPE_CHECKING:
+    from sansface.cli.bench import Baseline
     from sansface.reconstruct.config import Config
     from sansface.reconstruct.run import Progress
     from sansface.reconstruct.supervision import Supervision
@@ -33,8 +34,9 @@ class Reconstruct:
     frame: Path | None = None
     """The way back to the capture's frame and unit; else NAME.frame.json if it still lies beside the bundle,
     else the mesh is in the bundle's own frame."""
-    preset: Literal["fast", "paper"] = "fast"
-    """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience."""
+    preset: PresetName = "fast"
+    """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience; paper-small:
+    a tenth of that with small networks, for comparisons."""
     seed: int = 0
     """Decides everything random."""
     device: str = "auto"
@@ -80,60 +82,6 @@ class Reconstruct:
             self.decimate,
             self.port if self.view else None,
         )
-
-
-@dataclass(frozen=True)
-class Bench:
-    """UNPROTECTED comparisons, on your own device. baseline: the same reconstruction from all colours.
-
-    It reads the photographs themselves and stamps every output UNPROTECTED. No bundle is written.
-    """
-
-    what: Positional[Literal["baseline"]]
-    """Which comparison."""
-    capture: Positional[Path]
-    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
-    out: Out
-    """Folder for the results; must be empty or new."""
-    format: CaptureFormat = None
-    """Of the capture, where its folder does not tell."""
-    with_gradient: Flag = False
-    """Compare gradient magnitudes of the sensitive frames, too."""
-    steps_scale: float = 1.0
-    """Times as many steps."""
-    resolution: int = 64
-    """Pixels of the longer side of the reduced photographs."""
-    seed: int = 0
-    """Decides everything random."""
-    device: str = "auto"
-    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
-    resume: Flag = False
-    """Go on with an interrupted run of the same capture, settings and seed."""
-    overwrite: Flag = False
-    """Replace the results of an earlier run in the folder."""
-    set: Settings = ()
-    """Another setting: NAME=VALUE, such as stage2.steps=100."""
-
-    def run(self) -> None:
-        require("sansface.reconstruct.run", extra="reconstruct")
-        from rich.console import Console
-
-        from sansface.bench.baseline import baseline_config, baseline_supervision
-        from sansface.formats import read_capture
-        from sansface.protect.pipeline import ProtectSettings
-
-        config = with_settings(baseline_config(self.with_gradient, self.resolution), self.set)
-        if not 0 < self.steps_scale < float("inf"):
-            raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
-        steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
-        scaled = [f"{stage}.steps={round(self.steps_scale * count)}" for stage, count in steps.items()]
-        capture = read_capture(self.capture, self.format)
-        Console(stderr=True).print(
-            f"UNPROTECTED: this comparison reads the photographs themselves. Keep {self.out} on this device.",
-            style="bold red",
-        )
-        settings = ProtectSettings(resolution=self.resolution)
-        train(baseline_supervision(capture, settings), with_settings(config, scaled), self)
 
 
 @dataclass(frozen=True)
@@ -184,7 +132,7 @@ class Render:
 def train(
     supervision: "Supervision",
     config: "Config",
-    options: Reconstruct | Bench,
+    options: "Reconstruct | Baseline",
     keep_radiance: bool = False,
     mesh_format: str = "ply",
     decimate: int | None = None,

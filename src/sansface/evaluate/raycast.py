@@ -8,7 +8,6 @@ import trimesh
 
 from sansface.capture import Camera
 from sansface.errors import SansfaceError
-from sansface.evaluate.distance import closest_on_triangles
 from sansface.surface.mesh import Mesh
 
 
@@ -41,7 +40,8 @@ class Caster:
         height = np.einsum("ij,ij->i", triangles[:, 0] - o, normals)
         t = np.divide(height, slope, out=np.zeros_like(height), where=np.abs(slope) > 1e-12)
         # A ray along a face has no single crossing: the nearest point of that face stands for it.
-        return Hits(ray, face, closest_on_triangles(o + t[:, None] * d, triangles))
+        points = np.asarray(trimesh.triangles.closest_point(triangles, o + t[:, None] * d))
+        return Hits(ray, face, points)
 
 
 def pixel_grid(camera: Camera, columns: int, rows: int) -> np.ndarray:

@@ -27,14 +27,15 @@ class MlpField(Field):
     """SDF network with softplus (β = 100), one skip connection and geometric initialisation.
 
     Args:
-        width, depth: of the hidden layers of the distance; the radiance has 4 layers of this width.
+        width, depth: of the hidden layers of the distance.
         skip: the layer that gets the encoded point once more.
         features: channels handed to the radiance.
         frequencies: octaves for the point.
         view_frequencies: octaves for the direction.
         radius: of the sphere that it starts as (Atzmon & Lipman 2020).
-        beta: scale of the density that it starts with; learnt where a stage does not give one.
         generator: for the initial values.
+        beta: scale of the density that it starts with; learnt where a stage does not give one.
+        radiance_depth: hidden layers of the radiance, as wide as the distance's.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class MlpField(Field):
         radius: float,
         generator: torch.Generator,
         beta: float = 0.1,
+        radiance_depth: int = 4,
     ) -> None:
         super().__init__()
         self.frequencies, self.skip = frequencies, skip
@@ -61,7 +63,7 @@ class MlpField(Field):
             layers.append(nn.utils.parametrizations.weight_norm(layer))
         self.layers = nn.ModuleList(layers)
         self.scale = nn.Parameter(torch.tensor(float(beta)))
-        self.radiance = RadianceNetwork(features, width, 4, view_frequencies)
+        self.radiance = RadianceNetwork(features, width, radiance_depth, view_frequencies)
 
     def values(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
         """(distance, features) side by side."""

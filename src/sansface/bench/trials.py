@@ -1,0 +1,180 @@
+"""What the paper compares, as data: every trial is the method with a few things changed.
+
+Numbers of tables and figures are those of Kong et al., Identity-Obscured Neural Radiance Fields.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sansface.bench.baseline import all_rgb, all_rgb_in_as_many_steps
+from sansface.capture import Capture, Role
+from sansface.protect.operators import OPERATORS
+from sansface.reconstruct.config import Config
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to reconstruct a capture.
+
+    Attributes:
+        name: in tables and folders.
+        config: of the preset's settings; None where the preset makes no difference of it.
+        frames: of the capture; None where the capture has too few of a kind.
+        protect: what differs from the default settings of `protect`.
+        unprotected: every frame's colour is given.
+    """
+
+    name: str
+    config: Callable[[Config], Config | None] = lambda config: config
+    frames: Callable[[Capture], Capture | None] = lambda capture: capture
+    protect: dict[str, Any] = field(default_factory=dict)
+    unprotected: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """title: what is compared, and where the paper shows it.  over: what the trials' numbers mean, if they
+    make a curve.
+    """
+
+    title: str
+    trials: tuple[Trial, ...]
+    over: str | None = None
+
+
+def without_stage(number: int) -> Callable[[Config], Config]:
+    """The other stage alone, with its own steps."""
+
+    def change(config: Config) -> Config:
+        stage = getattr(config, f"stage{number}")
+        return replace(config, **{f"stage{number}": replace(stage, steps=0)})
+
+    return change
+
+
+def one_stage(colour: bool) -> Callable[[Config], Config]:
+    """All steps in one stage, from a sphere: gradients alone, or colours of neutral views beside them."""
+
+    def change(config: Config) -> Config:
+        steps = config.stage1.steps + config.stage2.steps
+        stage = replace(
+            config.stage2,
+            steps=steps,
+            colour=config.stage1.colour if colour else 0.0,
+            targets="all" if colour else "sensitive",
+        )
+        return replace(config, stage1=replace(config.stage1, steps=0), stage2=stage)
+
+    return change
+
+
+def lipschitz(weight: float) -> Callable[[Config], Config]:
+    """Another λ₃; 0 leaves the radiance's layers unbounded."""
+    return lambda config: replace(config, stage2=replace(config.stage2, lipschitz=weight))
+
+
+def neutral_colour(weight: float) -> Callable[[Config], Config]:
+    """Colour of neutral views in stage 2, or none."""
+
+    def change(config: Config) -> Config:
+        targets = "all" if weight > 0 else "sensitive"
+        return replace(config, stage2=replace(config.stage2, colour=weight, targets=targets))
+
+    return change
+
+
+def stricter(count: int, choice: int = 0) -> Callable[[Capture], Capture | None]:
+    """Only `count` neutral views stay so, by choice 0 evenly spread, else drawn; the rest are protected."""
+
+    def change(capture: Capture) -> Capture | None:
+        neutral = [k for k, frame in enumerate(capture.frames) if frame.role is Role.NEUTRAL]
+        if len(neutral) < count:
+            return None
+        if choice:
+            kept = np.random.default_rng(choice).choice(neutral, count, replace=False)
+        else:
+            kept = np.array(neutral)[np.linspace(0, len(neutral) - 1, count).round().astype(int)]
+        frames = [
+            replace(frame, role=Role.NEUTRAL if k in kept else Role.SENSITIVE)
+            for k, frame in enumerate(capture.frames)
+        ]
+        return replace(capture, frames=tuple(frames))
+
+    return change
+
+
+def half_the_views(capture: Capture) -> Capture:
+    """Every second view of each role."""
+    kept = []
+    for role in (Role.SENSITIVE, Role.NEUTRAL):
+        kept += [frame for frame in capture.frames if frame.role is role][::2]
+    return replace(capture, frames=tuple(kept))
+
+
+def half_the_neutral(capture: Capture) -> Capture | None:
+    """Every second neutral view is protected, too."""
+    count = sum(frame.role is Role.NEUTRAL for frame in capture.frames)
+    return stricter(count // 2)(capture)
+
+
+TWO_STAGES = Trial("two stages")
+STAGE_1 = Trial("stage 1 alone", without_stage(2))
+FULL = Trial("full RGB", all_rgb, unprotected=True)
+FULL_EQUAL = Trial("full RGB, equal steps", all_rgb_in_as_many_steps, unprotected=True)
+OPERATOR_TRIALS = tuple(
+    Trial(f"operator {name}", protect={"operator": name}) for name in OPERATORS if name != "sobel"
+)
+
+TABLES = {
+    "stages": Table("Stage 1, stage 2 and full RGB (table 2)", (STAGE_1, TWO_STAGES, FULL, FULL_EQUAL)),
+    "lipschitz": Table(
+        "Lipschitz bound of the radiance (fig. 9); λ₃ reads 3·10⁻¹⁰ or 3·exp(−10)",
+        (
+            Trial("Lipschitz off", lipschitz(0.0)),
+            Trial("Lipschitz 3e-10", lipschitz(3e-10)),
+            Trial("Lipschitz 3 exp(-10)", lipschitz(3 * float(np.exp(-10)))),
+        ),
+    ),
+    "one-stage": Table(
+        "Without the first stage (fig. 12)",
+        (
+            TWO_STAGES,
+            Trial("one stage, gradients alone", one_stage(colour=False)),
+            Trial("one stage, colour and gradients", one_stage(colour=True)),
+        ),
+    ),
+    "neutral-colour": Table(
+        "Colour of the neutral views in stage 2, which the paper drops",
+        (
+            Trial("dropped in stage 2", neutral_colour(0.0)),
+            Trial("kept in stage 2", neutral_colour(1.0)),
+        ),
+    ),
+    "neutral-views": Table(
+        "Fewer neutral views (fig. 10); the others are protected",
+        (
+            Trial("5 neutral", frames=stricter(5)),
+            Trial("10 neutral, one choice", frames=stricter(10, 1)),
+            Trial("10 neutral, another", frames=stricter(10, 2)),
+            Trial("15 neutral", frames=stricter(15)),
+        ),
+        over="neutral views",
+    ),
+    "half": Table(
+        "Half the views",
+        (
+            TWO_STAGES,
+            Trial("half the views", frames=half_the_views),
+            Trial("half the neutral views", frames=half_the_neutral),
+        ),
+    ),
+    "resolution": Table(
+        "Pixels of the longer side (fig. 17)",
+        tuple(Trial(f"{size} px", protect={"resolution": size}) for size in (32, 64, 128, 256, 512)),
+        over="pixels",
+    ),
+    "operators": Table("Another σ (the paper has Sobel's)", (TWO_STAGES, *OPERATOR_TRIALS)),
+}

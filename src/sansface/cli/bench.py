@@ -1,0 +1,148 @@
+"""The verb bench: UNPROTECTED comparisons, from the photographs themselves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import OmitSubcommandPrefixes, Positional, UseAppendAction, subcommand
+
+from sansface.cli.reconstruct import train
+from sansface.cli.words import CaptureFormat, Flag, Out, PresetName, Settings
+from sansface.errors import SansfaceError
+from sansface.extras import require
+from sansface.progress import progress_bar
+from sansface.settings import with_settings
+
+TableName = Literal[
+    "stages", "lipschitz", "one-stage", "neutral-colour", "neutral-views", "half", "resolution", "operators"
+]  # the names of sansface.bench.trials.TABLES
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The same reconstruction from all colours.
+
+    It reads the photographs themselves and stamps every output UNPROTECTED. No bundle is written.
+    """
+
+    capture: Positional[Path]
+    """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
+    out: Out
+    """Folder for the results; must be empty or new."""
+    format: CaptureFormat = None
+    """Of the capture, where its folder does not tell."""
+    with_gradient: Flag = False
+    """Compare gradient magnitudes of the sensitive frames, too."""
+    steps_scale: float = 1.0
+    """Times as many steps."""
+    resolution: int = 64
+    """Pixels of the longer side of the reduced photographs."""
+    seed: int = 0
+    """Decides everything random."""
+    device: str = "auto"
+    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    resume: Flag = False
+    """Go on with an interrupted run of the same capture, settings and seed."""
+    overwrite: Flag = False
+    """Replace the results of an earlier run in the folder."""
+    set: Settings = ()
+    """Another setting: NAME=VALUE, such as stage2.steps=100."""
+
+    def run(self) -> None:
+        require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.bench.baseline import baseline_config, baseline_supervision
+        from sansface.formats import read_capture
+        from sansface.protect.pipeline import ProtectSettings
+
+        config = with_settings(baseline_config(self.with_gradient, self.resolution), self.set)
+        if not 0 < self.steps_scale < float("inf"):
+            raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
+        steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
+        scaled = [f"{stage}.steps={round(self.steps_scale * count)}" for stage, count in steps.items()]
+        capture = read_capture(self.capture, self.format)
+        warn(self.out)
+        settings = ProtectSettings(resolution=self.resolution)
+        train(baseline_supervision(capture, settings), with_settings(config, scaled), self)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The paper's comparisons, on captures with a true mesh (gt.ply, or H3DS's full_head.obj).
+
+    Writes each table as Markdown, CSV and pictures. What is there already is not run again, so it can be
+    stopped and gone on with. benchmarks/make_captures.py makes the ten heads of the project.
+    """
+
+    captures: Positional[tuple[Path, ...]]
+    """Folders with photographs, masks, cameras, roles and truth."""
+    out: Out
+    """Folder for runs and tables; what it holds is gone on with."""
+    table: UseAppendAction[tuple[TableName, ...]] = ()
+    """Which comparison; can be said again. Else all."""
+    preset: PresetName = "fast"
+    """paper has VolSDF's own network and 20,000 steps a run: for a GPU; paper-small is a tenth of it."""
+    seeds: tuple[int, ...] = (0,)
+    """Each trial is run with each."""
+    resolution: int = 64
+    """Pixels of the longer side, where a trial does not say its own."""
+    format: CaptureFormat = None
+    """Of the captures, where their folders do not tell."""
+    device: str = "auto"
+    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    set: Settings = ()
+    """Another setting of the preset: NAME=VALUE, such as stage2.steps=100."""
+
+    def run(self) -> None:
+        require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.bench.paper import read_subject, run_tables
+        from sansface.bench.tables import write_table
+        from sansface.bench.trials import TABLES
+        from sansface.reconstruct.run import Interrupted
+
+        if not self.captures:
+            raise SansfaceError("there is nothing to compare; name the folder of a capture, or several.")
+        tables = self.table or tuple(TABLES)
+        if any(TABLES[name].over for name in tables):
+            require("matplotlib", extra="bench")  # before hours of work, not after
+        subjects = [read_subject(folder, self.format) for folder in self.captures]
+        warn(self.out)
+        with progress_bar("comparing") as show:
+            try:
+                results = run_tables(
+                    subjects,
+                    self.out,
+                    tables,
+                    preset_name=self.preset,
+                    seeds=self.seeds,
+                    resolution=self.resolution,
+                    device=self.device,
+                    settings=self.set,
+                    on_progress=show,
+                )
+            except Interrupted as stopped:
+                raise KeyboardInterrupt("interrupted; the same command goes on from there.") from stopped
+        for name in tables:
+            print(write_table(name, TABLES[name], results, subjects, self.out))
+        print(f"tables and pictures: {self.out}")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """UNPROTECTED comparisons, on your own device: a baseline from all colours, the paper's tables."""
+
+    what: OmitSubcommandPrefixes[
+        Annotated[Baseline, subcommand("baseline")] | Annotated[Paper, subcommand("paper")]
+    ]
+
+    def run(self) -> None:
+        self.what.run()
+
+
+def warn(out: Path) -> None:
+    """Say on the screen what lies in a folder of comparisons."""
+    from rich.console import Console
+
+    Console(stderr=True).print(
+        f"UNPROTECTED: this comparison reads the photographs themselves. Keep {out} on this device.",
+        style="bold red",
+    )

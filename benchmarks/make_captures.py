@@ -1,12 +1,14 @@
 """Photograph the benchmark's ten heads: 30 views of each, path-traced, with masks and truth in millimetres.
 
-    python benchmarks/make_captures.py [FOLDER] [--heads 0 1 ...] [--size 512] [--samples 64] [--views 30]
+    python benchmarks/make_captures.py [FOLDER] [--heads 0 1 ...] [--size 512] [--samples 64]
+                                       [--views 30] [--neutral 10]
 
 FOLDER is the user's cache of benchmark captures unless given; a head that is there is left alone, so the
 command can be stopped and gone on with. Needs the extra `bench` (Mitsuba 3) and the asset `ict`. With LLVM 19
 on the machine (Debian: libllvm19) Mitsuba traces about eight times faster than without.
 
 Ten views are neutral: none shows nose, eyes, brows or lips, not even in profile, which is checked by rays.
+`sansface bench paper --table neutral-views` wants fifteen: --views 35 --neutral 15, into another folder.
 """
 
 import argparse
@@ -56,14 +58,16 @@ def renderer():
     return mi
 
 
-def cameras_of(mesh: Mesh, views: int, size: int, seed: int) -> tuple[list[tuple[Camera, Role]], Sphere]:
+def cameras_of(
+    mesh: Mesh, views: int, neutral: int, size: int, seed: int
+) -> tuple[list[tuple[Camera, Role]], Sphere]:
     """The demo's rings of cameras, around another head."""
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     center = (low + high) / 2
     radius = MARGIN * float(np.linalg.norm(mesh.vertices - center, axis=1).max())
     there = OFFSET + SCALE * CENTER
     cameras = []
-    for camera, role in demo_cameras(views, size, np.random.default_rng(seed), BEHIND):
+    for camera, role in demo_cameras(views, size, np.random.default_rng(seed), BEHIND, neutral):
         unit = camera.normalized(there, SCALE * BOUND)
         cameras.append((unit.normalized(-center / radius, 1 / radius), role))
     return cameras, Sphere(center, radius, "given")
@@ -155,7 +159,15 @@ def photograph(mi, world, camera: Camera, samples: int, seed: int) -> tuple[np.n
 
 
 def make(
-    mi, model: HeadModel, sitter: Sitter, folder: Path, views: int, size: int, samples: int, show
+    mi,
+    model: HeadModel,
+    sitter: Sitter,
+    folder: Path,
+    views: int,
+    neutral: int,
+    size: int,
+    samples: int,
+    show,
 ) -> None:
     """Write a capture beside, and rename it when it is whole."""
     part = folder.with_name(folder.name + ".part")
@@ -164,7 +176,7 @@ def make(
         (part / name).mkdir(parents=True)
     surfaces = sit(model, sitter)
     truth = joined(surfaces)
-    cameras, sphere = cameras_of(truth, views, size, sitter.seed)
+    cameras, sphere = cameras_of(truth, views, neutral, size, sitter.seed)
     check_neutral(truth, features(model, shape(model, sitter)), cameras)
     world = mi.load_dict(scene(mi, surfaces, sitter.hard_light, sphere.center, sphere.radius))
     frames = []
@@ -194,6 +206,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--views", type=int, default=30)
+    parser.add_argument("--neutral", type=int, default=10)
     options = parser.parse_args()
     folder = options.folder or default_folder()
     mi, model = renderer(), load_head_model()
@@ -203,7 +216,8 @@ def main() -> None:
             print(f"{place} is there")
             continue
         with progress_bar(f"photographing head {number}") as show:
-            make(mi, model, SITTERS[number], place, options.views, options.size, options.samples, show)
+            sizes = options.views, options.neutral, options.size, options.samples
+            make(mi, model, SITTERS[number], place, *sizes, show)
         print(place)
 
 

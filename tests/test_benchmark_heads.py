@@ -61,11 +61,14 @@ def test_a_neutral_view_of_the_nose_is_refused(shared_assets):
     model = load_head_model()
     sitter = heads.SITTERS[3]
     mesh = heads.joined(heads.sit(model, sitter))
-    cameras, sphere = make_captures.cameras_of(mesh, 30, 64, 0)
+    cameras, sphere = make_captures.cameras_of(mesh, 30, 10, 64, 0)
     assert np.linalg.norm(mesh.vertices - sphere.center, axis=1).max() < sphere.radius
     assert sum(role is Role.NEUTRAL for _, role in cameras) == 10
     places = heads.features(model, heads.shape(model, sitter))
     make_captures.check_neutral(mesh, places, cameras)
+    more, _ = make_captures.cameras_of(mesh, 35, 15, 64, 0)
+    assert [sum(role is kind for _, role in more) for kind in (Role.SENSITIVE, Role.NEUTRAL)] == [20, 15]
+    make_captures.check_neutral(mesh, places, more)
     turned = [(camera, Role.NEUTRAL) for camera, role in cameras if role is Role.SENSITIVE]
     with pytest.raises(AssertionError, match="the neutral view 0 sees"):
         make_captures.check_neutral(mesh, places, turned)

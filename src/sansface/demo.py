@@ -83,14 +83,15 @@ def make_demo_capture(
 
 
 def demo_cameras(
-    views: int, size: int, rng: np.random.Generator, behind: float = 141.0
+    views: int, size: int, rng: np.random.Generator, behind: float = 141.0, neutral: int | None = None
 ) -> list[tuple[Camera, Role]]:
     """Cameras round the head at three heights, each with its role; sensitive ones first.
 
-    Neutral: azimuth at least `behind` degrees from where the head looks. Sensitive: up to 100 degrees to each
-    side. Every camera is off its place by a degree or two, as a hand would hold it.
+    Neutral: a third of the views unless said; azimuth at least `behind` degrees from where the head looks.
+    Sensitive: up to 100 degrees to each side. Every camera is off its place by a degree or two, as a hand
+    would hold it.
     """
-    neutral = max(1, round(views / 3))
+    neutral = max(1, round(views / 3)) if neutral is None else neutral
     places = []
     for role, count, heights, first, last in (
         (Role.SENSITIVE, views - neutral, (-9, 13, 36), -98, 98),

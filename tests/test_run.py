@@ -278,6 +278,30 @@ def test_resuming_where_there_is_nothing_to_resume(tmp_path):
     assert files(strange) == {"letter.txt"}
 
 
+def test_used_up_memory_says_what_to_lower_and_keeps_the_checkpoint(tmp_path, monkeypatch, undisturbed):
+    """More than any machine has is asked for, really, in the middle of the second stage."""
+    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
+    out = tmp_path / "out"
+
+    def greedy(now: Progress) -> None:
+        if (now.stage, now.step) == (2, 3):
+            torch.empty(2**50, dtype=torch.uint8)
+
+    with pytest.raises(SansfaceError, match=r"memory is used up.*--resume.*silhouette_rays") as told:
+        reconstruct(ball_supervision(), out, CONFIG, device="cpu", on_progress=greedy)
+    assert "checkpoint.safetensors" in str(told.value)
+    go(out, resume=True)
+    assert_same_result(out, undisturbed)
+
+
+def test_other_errors_of_torch_are_not_taken_for_memory(tmp_path):
+    def wrong(now: Progress) -> None:
+        torch.zeros(2) @ torch.zeros(3)
+
+    with pytest.raises(RuntimeError, match="size"):
+        reconstruct(ball_supervision(), tmp_path / "out", CONFIG, device="cpu", on_progress=wrong)
+
+
 @pytest.mark.parametrize(
     ("what", "options"),
     [

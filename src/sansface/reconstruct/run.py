@@ -124,16 +124,17 @@ def reconstruct(
         kept.restore(field, optimiser)
         return kept.run["step"]
 
-    with _interruptible(log):
-        try:
-            field = train(supervision, config, seed, place, log.watch, restore)
-        except _Stop as stop:
-            field = stop.field
-    if log.stopped and log.last is not None:
-        log.checkpoint(log.last)
+    with _enough_memory(out):
+        with _interruptible(log):
+            try:
+                field = train(supervision, config, seed, place, log.watch, restore)
+            except _Stop as stop:
+                field = stop.field
+        if log.stopped and log.last is not None:
+            log.checkpoint(log.last)
 
-    log.finishing("surface")
-    mesh = head_mesh(field, supervision, config.mesh_resolution)
+        log.finishing("surface")
+        mesh = head_mesh(field, supervision, config.mesh_resolution)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
     write_mesh(mesh, out / "mesh.ply")
@@ -301,6 +302,30 @@ def _interruptible(log: _Log) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _enough_memory(out: Path) -> Iterator[None]:
+    """One sentence where memory is used up, on the GPU or not."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        kept = (
+            f"go on from {out / checkpoint.NAME} with --resume"
+            if (out / checkpoint.NAME).exists()
+            else "try again"
+        )
+        raise SansfaceError(
+            f"the memory is used up; free some and {kept}, or start anew with less at once: "
+            "--set patch=32, --set silhouette_rays=2000, --mesh-resolution 128, or a bundle of fewer pixels."
+        ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # On a CPU torch has no class of its own for it.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def chosen_device(name: str) -> torch.device:

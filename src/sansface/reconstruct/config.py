@@ -97,7 +97,8 @@ def _at_least(settings: Any, **least: int) -> None:
 def _fast(resolution: int) -> Config:
     """Larger pictures get a finer grid, larger windows, more silhouette rays and less smoothness.
 
-    All by powers of the resolution below 1, so that time grows more slowly than the number of pixels.
+    All by powers of the resolution below 1, so that time grows more slowly than the number of pixels. From a
+    pixel to its neighbour shading changes the less, the smaller the pixels are: so L_grad weighs more.
     """
     detail = max(1.0, resolution / 64)
     finest = 16 * round(6 * detail**0.4)
@@ -127,7 +128,7 @@ def _fast(resolution: int) -> Config:
             steps=480,
             beta=Ramp(0.01, 0.002, share=0.7),
             colour=1.0,  # of the neutral views: the paper drops it here, and the back of the head is worse
-            gradient=4.0,
+            gradient=4.0 * detail,
             lipschitz=1e-6,
             coverage=4.0,
             smoothness=Ramp(7e-3, 1.8e-3 / detail**0.5),

@@ -46,7 +46,8 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
         with_gradient: compare the moduli of the colours too.
         resolution: of the pictures' longer side.
     """
-    return _on_all_colours(preset("fast", resolution), gradient=4.0 if with_gradient else 0.0)
+    fast = preset("fast", resolution)
+    return _on_all_colours(fast, gradient=fast.stage2.gradient if with_gradient else 0.0)
 
 
 def all_rgb(config: Config) -> Config:

@@ -133,7 +133,8 @@ def facing(views: Sequence[View]) -> np.ndarray:
     """
     ways = np.array([view.camera.center / np.linalg.norm(view.camera.center) for view in views])
     neutral = np.array([view.neutral for view in views])
-    front, rear = (side.mean(axis=0) if len(side) else np.zeros(3) for side in (ways[~neutral], ways[neutral]))
+    sides = ways[~neutral], ways[neutral]
+    front, rear = (side.mean(axis=0) if len(side) else np.zeros(3) for side in sides)
     return front - rear
 
 

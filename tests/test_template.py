@@ -267,12 +267,12 @@ def winding_number(points: np.ndarray, mesh: Mesh) -> np.ndarray:
 def test_a_heads_distances_are_those_of_brute_force(shared_assets):
     model, rng = load_head_model(), np.random.default_rng(0)
     head = Solid(model, identity(model, 1000), rng)
-    surface, normals = head.sample(80, rng)
+    surface, normals = head.sample(50, rng)
     points = np.concatenate(
-        [surface + rng.normal(scale=6, size=(80, 1)) * normals, rng.uniform(-150, 150, (40, 3))]
+        [surface + rng.normal(scale=6, size=(50, 1)) * normals, rng.uniform(-150, 150, (20, 3))]
     )
     inside = winding_number(points, head.skin) > 0.5
-    assert (head.inside(points) == inside).mean() >= 119 / 120
+    assert (head.inside(points) == inside).mean() >= 69 / 70
     away = np.array(
         [
             solids.closest_on_triangles(np.tile(p, (len(head.skin.faces), 1)), head.skin.triangles)
@@ -310,7 +310,7 @@ def test_the_template_of_stretched_balls_is_a_ball(monkeypatch):
         monkeypatch.setattr(training, name, value)
     monkeypatch.setattr(solids, "SAMPLES", 5000)
     model, done = spheres(), []
-    small = TrainSettings(heads=12, steps=150, smoothness=1e-4)
+    small = TrainSettings(heads=12, steps=300, smoothness=1e-4)
     template = train_template(model, small, lambda share, note: done.append(share))
     assert done == sorted(done)
     assert done[-1] == 1.0

@@ -160,6 +160,12 @@ class Placement:
     shift: tuple[float, ...]  # (3,)
     how: str
 
+    @classmethod
+    def of(cls, scale: float, rotation: Any, shift: Any, how: str) -> "Placement":
+        """From arrays, or from what `asdict` of one became on its way through JSON."""
+        rows = tuple(tuple(float(value) for value in row) for row in rotation)
+        return cls(float(scale), rows, tuple(float(value) for value in shift), how)
+
 
 class PlacedTemplate:
     """A template where a placement puts it: a `Shape` in the field's frame.

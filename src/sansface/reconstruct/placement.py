@@ -109,7 +109,7 @@ def place(
     hull = visual_hull(outlined)
     if not len(hull):
         scale = FILLED / float(_head(template).norm(dim=1).max())
-        return _placement(scale, upright(up, towards), np.zeros(3), "sphere")
+        return Placement.of(scale, upright(up, towards), np.zeros(3), "sphere")
     spread = [outlined[i] for i in np.linspace(0, len(outlined) - 1, min(VIEWS, len(outlined))).astype(int)]
     rays = [view_rays(view, supervision.operator, config.background, device) for view in spread]
     outlines = _Outlines(rays, config, _tensor(towards, device), seed)
@@ -123,7 +123,7 @@ def place(
     pose, _ = min(refined, key=lambda found: found[1])
     pose, _ = _refined(pose, outlines, surface, STEPS[1])
     rotation, shift = (value.detach().cpu().double().numpy() for value in (pose.rotation(), pose.shift))
-    return _placement(float(pose.log_scale.detach().exp()), rotation, shift, "silhouettes")
+    return Placement.of(float(pose.log_scale.detach().exp()), rotation, shift, "silhouettes")
 
 
 def facing(views: Sequence[View]) -> np.ndarray:
@@ -190,11 +190,6 @@ def _refined(pose: _Pose, outlines: _Outlines, surface: GridSurface, steps: int)
         schedule.step()
     with torch.no_grad():
         return pose, float(outlines.cost(pose, surface, MANY))
-
-
-def _placement(scale: float, rotation: np.ndarray, shift: np.ndarray, how: str) -> Placement:
-    rows = tuple(tuple(float(value) for value in row) for row in rotation)
-    return Placement(scale, rows, tuple(float(value) for value in shift), how)
 
 
 def _about_y(angle: float) -> np.ndarray:

@@ -198,7 +198,7 @@ class _Log:
         self.out, self.supervision, self.config, self.identity = out, supervision, config, identity
         self.template, self.on_progress, self.viewer = template, on_progress, viewer
         # Where a checkpoint goes on from, the template has its place already.
-        self.placement = Placement(**kept.run["placement"]) if kept and template else None
+        self.placement = Placement.of(**kept.run["placement"]) if kept and template else None
         self.stopped = False
         self.last: Moment | None = None
         self.before = float(kept.run["seconds"]) if kept else 0.0

@@ -342,7 +342,6 @@ BAD_CAPTURES = {
     "mirrored pose": (_poses(_mirrored), "pose is mirrored"),
     "camera inside the sphere": (_poses(_at_the_center), "inside the bounding sphere"),
     "all neutral": (_roles("neutral"), "all frames are neutral"),
-    "none neutral": (_roles("sensitive"), "template is needed"),
     "empty mask": (_mask(0), "masks/002.png is empty"),
     "all-white mask": (_mask(255), "masks/002.png is white all over"),
     "no mask": (lambda c: _edited(c, lambda d: d["frames"][2].pop("mask_path")), "has no mask"),

@@ -21,6 +21,7 @@ from sansface.cli.bench import TableName
 from sansface.cli.words import PresetName
 from sansface.errors import SansfaceError
 from sansface.evaluate.h3ds import h3ds_distance
+from sansface.fields.template import shipped_template
 from sansface.reconstruct.config import PRESETS, preset
 from sansface.surface import Mesh, write_mesh
 
@@ -131,6 +132,27 @@ def test_full_rgb_is_stamped_and_trials_that_cannot_be_are_left_out(ball, tmp_pa
     assert "UNPROTECTED" in run.read_text(encoding="utf-8")
     assert not list(out.rglob("*.sfb"))
     assert not (out / "neutral-views-curve.png").exists()  # three neutral views make no curve
+
+
+def test_trials_on_a_template_begin_from_the_packages_own(ball, tmp_path, monkeypatch):
+    begun = {}
+
+    def stop(supervision, out, config, *, template, **_):
+        begun[out.parent.name] = template and template.sha256
+        raise SansfaceError("far enough.")
+
+    monkeypatch.setattr(paper, "reconstruct", stop)
+    subject = read_subject(ball)
+    for trial in (*TABLES["template"].trials, *TABLES["one-stage"].trials):
+        with pytest.raises(SansfaceError, match="far enough"):
+            paper.run_trial(subject, trial, 0, tmp_path, "fast", 24, "cpu", (), lambda now: None)
+    ours = shipped_template().sha256
+    assert {name for name, sha256 in begun.items() if sha256 == ours} == {
+        "template",
+        "template-neutral-views-protected",
+        "the-same-on-a-template",
+    }
+    assert set(begun.values()) == {None, ours}
 
 
 def test_captures_that_cannot_be_compared(ball, tmp_path, capsys):

@@ -222,9 +222,14 @@ def relabelled(ball: Capture, *neutral: int) -> Capture:
 
 def test_roles_that_cannot_work(ball):
     assert "all frames are neutral" in refusal(relabelled(ball, *range(8)))
-    assert "template is needed" in refusal(relabelled(ball))
     assert "one neutral frame is too few" in refusal(relabelled(ball, 4))
     assert "2 sensitive frames are too few" in refusal(relabelled(ball, *range(6)))
+
+
+def test_every_frame_may_be_sensitive(ball):
+    bundle = protect(relabelled(ball), SPHERE)
+    assert {frame.role for frame in bundle.frames} == {Role.SENSITIVE}
+    assert all(frame.image.ndim == 2 for frame in bundle.frames)
 
 
 @pytest.mark.parametrize("index", [0, 4])  # a sensitive one, a neutral one

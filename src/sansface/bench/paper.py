@@ -20,6 +20,7 @@ from sansface.capture import MILLIMETRES, Capture, Sphere
 from sansface.errors import SansfaceError
 from sansface.evaluate import score
 from sansface.evaluate.h3ds import h3ds_distance
+from sansface.fields.template import shipped_template
 from sansface.files import read_json, write_json
 from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings, protect
@@ -197,6 +198,7 @@ def run_trial(
         seed=seed,
         device=device,
         resume=folder.is_dir(),
+        template=shipped_template() if trial.template else None,
         on_progress=on_progress,
     )
     result = scored(subject, path, trial.name, preset_name, seed)

@@ -25,6 +25,7 @@ class Trial:
         frames: of the capture; None where the capture has too few of a kind.
         protect: what differs from the default settings of `protect`.
         unprotected: every frame's colour is given.
+        template: stage 2 begins from the package's own, in place of stage 1.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Trial:
     frames: Callable[[Capture], Capture | None] = lambda capture: capture
     protect: dict[str, Any] = field(default_factory=dict)
     unprotected: bool = False
+    template: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,16 @@ def stricter(count: int, choice: int = 0) -> Callable[[Capture], Capture | None]
     return change
 
 
+def without_neutral(capture: Capture) -> Capture:
+    """The sensitive frames alone."""
+    return replace(capture, frames=tuple(f for f in capture.frames if f.role is Role.SENSITIVE))
+
+
+def all_sensitive(capture: Capture) -> Capture:
+    """Every frame, each of them protected."""
+    return replace(capture, frames=tuple(replace(f, role=Role.SENSITIVE) for f in capture.frames))
+
+
 def half_the_views(capture: Capture) -> Capture:
     """Every second view of each role."""
     kept = []
@@ -144,6 +156,16 @@ TABLES = {
             TWO_STAGES,
             Trial("one stage, gradients alone", one_stage(colour=False)),
             Trial("one stage, colour and gradients", one_stage(colour=True)),
+            Trial("the same on a template", one_stage(colour=True), template=True),
+        ),
+    ),
+    "template": Table(
+        "A template instead of stage 1 (figs. 11 and 16), the neutral views left out",
+        (
+            TWO_STAGES,
+            Trial("template", frames=without_neutral, template=True),
+            Trial("template, neutral views protected", frames=all_sensitive, template=True),
+            Trial("a sphere instead", without_stage(1), without_neutral),
         ),
     ),
     "neutral-colour": Table(

@@ -19,6 +19,7 @@ from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
+from sansface.cli.template import TrainTemplate
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -32,6 +33,7 @@ VERBS = {
     "inspect": Inspect,
     "reconstruct": Reconstruct,
     "render": Render,
+    "template": TrainTemplate,
     "evaluate": Evaluate,
     "bench": Bench,
     "assets": Assets,
@@ -49,6 +51,7 @@ Verb = (
     | Inspect
     | Reconstruct
     | Render
+    | TrainTemplate
     | Evaluate
     | Bench
     | Assets

@@ -14,7 +14,15 @@ from sansface.progress import progress_bar
 from sansface.settings import with_settings
 
 TableName = Literal[
-    "stages", "lipschitz", "one-stage", "neutral-colour", "neutral-views", "half", "resolution", "operators"
+    "stages",
+    "lipschitz",
+    "one-stage",
+    "template",
+    "neutral-colour",
+    "neutral-views",
+    "half",
+    "resolution",
+    "operators",
 ]  # the names of sansface.bench.trials.TABLES
 
 

@@ -15,6 +15,7 @@ from sansface.settings import with_settings
 
 if TYPE_CHECKING:
     from sansface.cli.bench import Baseline
+    from sansface.fields.template import Template
     from sansface.reconstruct.config import Config
     from sansface.reconstruct.run import Progress
     from sansface.reconstruct.supervision import Supervision
@@ -34,6 +35,9 @@ class Reconstruct:
     frame: Path | None = None
     """The way back to the capture's frame and unit; else NAME.frame.json if it still lies beside the bundle,
     else the mesh is in the bundle's own frame."""
+    template: Path | None = None
+    """A head template that stage 2 begins from, in place of stage 1; without it the package's own is taken
+    where the bundle has no neutral frames."""
     preset: PresetName = "fast"
     """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience; paper-small:
     a tenth of that with small networks, for comparisons."""
@@ -62,6 +66,7 @@ class Reconstruct:
 
     def run(self) -> None:
         require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.fields.template import read_template
         from sansface.protect.bundle import bundle_digest, read_bundle
         from sansface.protect.frame import read_frame
         from sansface.reconstruct.config import preset
@@ -81,6 +86,7 @@ class Reconstruct:
             self.format,
             self.decimate,
             self.port if self.view else None,
+            None if self.template is None else read_template(self.template),
         )
 
 
@@ -137,8 +143,10 @@ def train(
     mesh_format: str = "ply",
     decimate: int | None = None,
     view_port: int | None = None,
+    template: "Template | None" = None,
 ) -> None:
     """Reconstruct with a progress bar, and say where things lie."""
+    from sansface.files import read_json
     from sansface.protect.frame import NORMALISED
     from sansface.reconstruct.run import Interrupted, reconstruct
     from sansface.reconstruct.viewer import Viewer
@@ -164,6 +172,7 @@ def train(
                 device=options.device,
                 resume=options.resume,
                 overwrite=options.overwrite,
+                template=template,
                 keep_radiance=keep_radiance,
                 mesh_format=mesh_format,
                 decimate=decimate,
@@ -180,4 +189,9 @@ def train(
     if supervision.unit == NORMALISED:
         where = "the bundle's own frame, the unit sphere; --frame gives the capture's"
     print(f"mesh: {mesh}, in {where}, after {took}")
+    begun = read_json(options.out / "config.json")["template"]
+    if begun is not None:
+        how = begun["placement"]["how"]
+        alone = "" if how == "silhouettes" else ": no outline was shared, so its place and size are a guess"
+        print(f"template: {begun['sha256'][:12]} in place of stage 1, placed by the {how}{alone}")
     print(f"report: {options.out / 'report.html'}")

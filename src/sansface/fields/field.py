@@ -5,7 +5,7 @@ whatever is computed once a step (the grid's pyramid) is computed once. Points l
 the field is defined on the cube [-1, 1]³ around it. Distances are negative inside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -18,8 +18,25 @@ SOFT = 0.02
 """Half width of the inside's edge, in radii of the sphere."""
 
 
+Sdf = Callable[[Tensor], Tensor]
+"""Points (n, 3) to signed distances (n,), without a graph."""
+
+
 @runtime_checkable
-class Surface(Protocol):
+class Shape(Protocol):
+    """A surface without a colour: all that a silhouette needs."""
+
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Signed distance without a graph: for looking where the surface is."""
+        ...
+
+    def shape(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        """Signed distance and its gradient, differentiable."""
+        ...
+
+
+@runtime_checkable
+class Surface(Shape, Protocol):
     """The functions of one step."""
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -30,18 +47,10 @@ class Surface(Protocol):
         """The same functions of other `tensors`."""
         ...
 
-    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Signed distance without a graph: for looking where the surface is."""
-        ...
-
     def query(
         self, points: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n c"]]:
-        """Signed distance, its gradient and the features for the radiance, differentiable."""
-        ...
-
-    def shape(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """Signed distance and its gradient, differentiable: `query` where no colour is wanted."""
+        """What `shape` gives, and the features for the radiance, differentiable."""
         ...
 
     def eikonal(self, generator: torch.Generator) -> Float[Tensor, ""]:
@@ -64,6 +73,15 @@ class Field(nn.Module):
 
     def now(self) -> Surface:
         """The functions of the present parameters."""
+        raise NotImplementedError
+
+    def begin_as(self, sdf: Sdf, generator: torch.Generator) -> None:
+        """Take other distances than the sphere's before anything is learnt: those of a template.
+
+        Args:
+            sdf: of points in the cube, on the field's device.
+            generator: on that device, where points have to be drawn.
+        """
         raise NotImplementedError
 
     def beta(self) -> Float[Tensor, ""]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sansface.fields.differences import CentralDifferences, MeanSquaredSecondDifference, WeightedEikonal
-from sansface.fields.field import SOFT, Field
+from sansface.fields.field import SOFT, Field, Sdf
 from sansface.fields.radiance import AlbedoTimesShading, RadianceNetwork
 
 NEAR = 0.1
@@ -60,15 +60,18 @@ class GridField(Field):
         for number, (coarse, fine) in enumerate(pairwise(levels)):
             hats = F.interpolate(torch.eye(coarse)[None], size=fine, mode="linear", align_corners=True)[0].T
             self.register_buffer(f"refine{number}", hats.contiguous(), persistent=False)
-        axis = torch.linspace(-1, 1, levels[-1])
-        z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-        self.register_buffer("start", (torch.sqrt(x * x + y * y + z * z) - radius)[None, None])
+        n = levels[-1]
+        self.register_buffer("start", (nodes(n).norm(dim=1) - radius).view(1, 1, n, n, n))
 
     def now(self) -> "GridSurface":
         distance = self.levels[0]
         for number, level in enumerate(list(self.levels)[1:]):
             distance = _refined(distance, self.get_buffer(f"refine{number}")) + level
         return GridSurface(self.start + distance, self.features)
+
+    @torch.no_grad()
+    def begin_as(self, sdf: Sdf, generator: torch.Generator) -> None:
+        self.start.copy_(sdf(nodes(self.start.shape[-1], self.start.device)).view_as(self.start))
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         return {
@@ -119,6 +122,13 @@ class GridSurface:
 
     def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
         return torch.sigmoid(self.distance / -SOFT).mean()
+
+
+def nodes(n: int, device: torch.device | None = None) -> Float[Tensor, "m 3"]:
+    """The n³ nodes of a grid over [-1, 1]³ in the order of its values: x fastest."""
+    axis = torch.linspace(-1, 1, n, device=device)
+    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+    return torch.stack([x, y, z], dim=-1).view(-1, 3)
 
 
 def _refined(grid: Tensor, hats: Float[Tensor, "m n"]) -> Tensor:

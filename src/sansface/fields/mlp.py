@@ -10,14 +10,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sansface.fields.encoding import octaves
-from sansface.fields.field import SOFT, Field
+from sansface.fields.field import SOFT, Field, Sdf
 from sansface.fields.radiance import RadianceNetwork
 
 POINTS = 1024
 """Points for the eikonal and smoothness terms."""
 
+BEGINNING = {"steps": 400, "points": 2048, "rate": 1e-3}
+"""Of the regression by which the network takes other distances than the sphere's."""
+
 LEAST_BETA = 1e-4
 """Of the density's scale."""
+
+NEAR = 0.1
+"""Where that error counts half, in units of the frame."""
 
 STEP = 0.01
 """Between neighbours whose gradients the smoothness term compares, in units of the frame."""
@@ -83,6 +89,21 @@ class MlpField(Field):
 
     def now(self) -> "MlpSurface":
         return MlpSurface(self)
+
+    def begin_as(self, sdf: Sdf, generator: torch.Generator) -> None:
+        # By regression; an error of some distance counts the less the farther from the surface it is.
+        steps, rate = BEGINNING["steps"], BEGINNING["rate"]
+        optimiser = torch.optim.Adam(self.layers.parameters(), lr=rate)
+        device = self.scale.device
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+            points = 2 * torch.rand((BEGINNING["points"], 3), generator=generator, device=device) - 1
+            wanted = sdf(points)
+            error = (self.values(points)[:, 0] - wanted).abs() / (wanted.abs() + NEAR)
+            optimiser.zero_grad(set_to_none=True)
+            error.mean().backward()
+            optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         return {

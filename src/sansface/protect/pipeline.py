@@ -85,7 +85,7 @@ def protect(
     bounding sphere is found, cameras are put in the unit-sphere frame, and values become codes.
 
     Args:
-        capture: at least two neutral and three sensitive frames.
+        capture: at least three sensitive frames, and two neutral ones or none: a template takes their place.
         settings: the defaults if None.
         progress: called with (frames done, frames in all).
         rng: draws gain and noise. Whoever knows its seed takes both off again, so on people use the default:
@@ -144,14 +144,10 @@ def protect_capture(
 def _check_roles(frames: Sequence[Frame]) -> None:
     neutral = sum(frame.role is Role.NEUTRAL for frame in frames)
     sensitive = len(frames) - neutral
-    if neutral == 0:
+    if 0 < neutral < MIN_NEUTRAL:
         raise SansfaceError(
-            "no frame is neutral: without photographs of the rear of the head a head template is needed, "
-            "which this version does not have; take some, and run `sansface roles CAPTURE --write`."
-        )
-    if neutral < MIN_NEUTRAL:
-        raise SansfaceError(
-            f"one neutral frame is too few; give at least {MIN_NEUTRAL} of the rear of the head."
+            f"one neutral frame is too few; give at least {MIN_NEUTRAL} of the rear of the head, or none: "
+            "then a head template takes their place."
         )
     if sensitive == 0:
         raise SansfaceError(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from sansface import __version__
 from sansface.errors import SansfaceError
 from sansface.evaluate.png import write_png
 from sansface.fields.field import Field
+from sansface.fields.template import Placement, Template, placed, shipped_template
 from sansface.files import fresh_folder, read_json, write_json, written_beside
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import Config
+from sansface.reconstruct.placement import place
 from sansface.reconstruct.stages import Moment, train
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
@@ -73,6 +75,7 @@ def reconstruct(
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
+    template: Template | None = None,
     keep_radiance: bool = False,
     mesh_format: str = "ply",
     decimate: int | None = None,
@@ -87,6 +90,8 @@ def reconstruct(
         device: `auto` (a CUDA device if there is one), `cpu`, `cuda`, `cuda:1` ...
         resume: go on from the checkpoint in `out`, of the same data, config and seed; a finished run stays.
         overwrite: replace the results in `out`.
+        template: stage 2 begins from it, and stage 1 is left out; else the package's own does so where there
+            are no neutral views for stage 1 (sec. 3.4).
         keep_radiance: keep the checkpoint, and with it the radiance, whose renderings can be recognised.
         mesh_format: ply, obj, glb or stl; mesh.ply is always written.
         decimate: at most so many faces.
@@ -101,8 +106,11 @@ def reconstruct(
     """
     if mesh_format not in FORMATS:
         raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
-    out, place = Path(out), chosen_device(device)
-    identity = _identity(supervision, config, seed)
+    out, where = Path(out), chosen_device(device)
+    template = template or needed_template(supervision, config)
+    if template is not None:
+        config = replace(config, stage1=replace(config.stage1, steps=0))
+    identity = _identity(supervision, config, seed, template)
     path = out / f"mesh.{mesh_format}"
     if resume and path.is_file() and _finished(out, identity):
         return path
@@ -111,8 +119,13 @@ def reconstruct(
         fresh_folder(out, overwrite or resume)
     _clear(out, _HALF_WRITTEN if kept else (*_HALF_WRITTEN, *_OURS))
     (out / "pictures").mkdir(exist_ok=True)
-    log = _Log(out, supervision, config, identity, kept, on_progress, viewer)
-    log.describe(place, status="running")
+    log = _Log(out, supervision, config, identity, template, kept, on_progress, viewer)
+    start = None
+    if template is not None and log.placement is None:
+        log.telling(1, 0.0, "placing the template")
+        log.placement = place(template, supervision, config, seed, where)
+        start = placed(template, log.placement, where)
+    log.describe(where, status="running")
     if not supervision.unprotected:
         write_png(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
 
@@ -127,22 +140,22 @@ def reconstruct(
     with _enough_memory(out):
         with _interruptible(log):
             try:
-                field = train(supervision, config, seed, place, log.watch, restore)
+                field = train(supervision, config, seed, where, log.watch, restore, start)
             except _Stop as stop:
                 field = stop.field
         if log.stopped and log.last is not None:
             log.checkpoint(log.last)
 
-        log.finishing("surface")
+        log.telling(3, 1.0, "surface")
         mesh = head_mesh(field, supervision, config.mesh_resolution)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
     write_mesh(mesh, out / "mesh.ply")
     if mesh_format != "ply":
         write_mesh(mesh, path)
-    log.finishing("pictures and report")
+    log.telling(3, 1.0, "pictures and report")
     pictures.write_mesh_pictures(out / "pictures", mesh, supervision)
-    log.describe(place, status="interrupted" if log.stopped else "done")
+    log.describe(where, status="interrupted" if log.stopped else "done")
     write_report(out)
     if log.stopped:
         raise Interrupted(f"interrupted; {path} holds the head so far, and --resume goes on from there.")
@@ -150,6 +163,13 @@ def reconstruct(
         # Last of all: whatever ends the process before this line, the run can still be resumed.
         (out / checkpoint.NAME).unlink(missing_ok=True)
     return path
+
+
+def needed_template(supervision: Supervision, config: Config) -> Template | None:
+    """The package's own template where stage 1 is to learn from neutral views and there are none."""
+    stage = config.stage1
+    wanted = stage.steps > 0 and "neutral" in (stage.targets, stage.silhouettes)
+    return shipped_template() if wanted and not any(view.neutral for view in supervision.views) else None
 
 
 def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
@@ -171,12 +191,15 @@ class _Log:
         supervision: Supervision,
         config: Config,
         identity: dict[str, Any],
+        template: Template | None,
         kept: checkpoint.Checkpoint | None,
         on_progress: Callable[[Progress], None] | None,
         viewer: Viewer | None,
     ) -> None:
         self.out, self.supervision, self.config, self.identity = out, supervision, config, identity
-        self.on_progress, self.viewer = on_progress, viewer
+        self.template, self.on_progress, self.viewer = template, on_progress, viewer
+        # Where a checkpoint goes on from, the template has its place already.
+        self.placement = Placement.of(**kept.run["placement"]) if kept and template else None
         self.stopped = False
         self.last: Moment | None = None
         self.before = float(kept.run["seconds"]) if kept else 0.0
@@ -215,6 +238,8 @@ class _Log:
         with written_beside(self.out / "metrics.jsonl") as part:
             part.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
         run = self.identity | {"stage": moment.stage, "step": moment.step, "seconds": self.seconds()}
+        if self.placement:
+            run["placement"] = asdict(self.placement)
         checkpoint.save(self.out / checkpoint.NAME, moment.field, moment.optimiser, run)
         self.checkpointed = time.monotonic()
 
@@ -225,9 +250,10 @@ class _Log:
         write_png(self.out / "pictures" / name, picture)
         self.previewed = time.monotonic()
 
-    def finishing(self, what: str) -> None:
+    def telling(self, stage: int, done: float, what: str) -> None:
+        """What is being done beside the steps."""
         if self.on_progress:
-            self.on_progress(Progress(3, 0, 0, 1.0, self.seconds(), FINISH_SECONDS / 2, {}, what))
+            self.on_progress(Progress(stage, 0, 0, done, self.seconds(), FINISH_SECONDS / 2, {}, what))
 
     def _progress(self, moment: Moment) -> Progress:
         stages = {1: self.config.stage1.steps, 2: self.config.stage2.steps}
@@ -275,6 +301,7 @@ class _Log:
                     "front": pictures.front(self.supervision).tolist(),
                     "unit": self.supervision.unit,
                 },
+                "template": self._template(),
                 "seconds": {"total": round(self.seconds(), 2)},
                 "versions": {
                     "sansface": __version__,
@@ -284,6 +311,12 @@ class _Log:
                 "config": self.config.as_dict(),
             },
         )
+
+    def _template(self) -> dict[str, Any] | None:
+        if self.template is None or self.placement is None:
+            return None
+        about = {"sha256": self.template.sha256, "source": self.template.source}
+        return about | {"identities": len(self.template.identities), "placement": asdict(self.placement)}
 
 
 @contextmanager
@@ -346,8 +379,10 @@ def chosen_device(name: str) -> torch.device:
     return device
 
 
-def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, Any]:
-    """What a run is known by: a checkpoint continues the same data, settings and seed only."""
+def _identity(
+    supervision: Supervision, config: Config, seed: int, template: Template | None
+) -> dict[str, Any]:
+    """What a run is known by: a checkpoint continues the same data, settings, seed and template only."""
     data = hashlib.sha256()
     for view in supervision.views:
         for array in (view.target, view.shared, view.coverage, view.camera.K, view.camera.cam_from_world):
@@ -358,7 +393,13 @@ def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, 
     kinds = [view.kind.value for view in supervision.views]
     words = [kinds, sigma.modulus, sigma.blur, sigma.window, supervision.tolerance, supervision.gain]
     data.update(json.dumps(words).encode())
-    return {"data": data.hexdigest(), "config": _digest(config.as_dict()), "seed": seed}
+    begun = None if template is None else template.sha256
+    return {
+        "data": data.hexdigest(),
+        "config": _digest(config.as_dict()),
+        "seed": seed,
+        "template": begun,
+    }
 
 
 def _digest(settings: Any) -> str:
@@ -371,7 +412,12 @@ def _finished(out: Path, identity: dict[str, Any]) -> bool:
         return False
     said = read_json(out / "config.json")
     try:
-        of = {"data": said["received"]["sha256"], "config": _digest(said["config"]), "seed": said["seed"]}
+        of = {
+            "data": said["received"]["sha256"],
+            "config": _digest(said["config"]),
+            "seed": said["seed"],
+            "template": said["template"] and said["template"]["sha256"],
+        }
         return said["status"] == "done" and of == identity
     except (KeyError, TypeError):
         return False
@@ -389,7 +435,12 @@ def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | N
             )
         return None
     kept = checkpoint.load(out / checkpoint.NAME)
-    for key, what in (("data", "another bundle"), ("config", "other settings"), ("seed", "another seed")):
+    for key, what in (
+        ("data", "another bundle"),
+        ("template", "another template"),
+        ("config", "other settings"),
+        ("seed", "another seed"),
+    ):
         if kept.run.get(key) != identity[key]:
             raise SansfaceError(
                 f"the run in {out} began with {what}; give the same, or start with --overwrite."

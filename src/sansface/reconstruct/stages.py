@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sansface.errors import SansfaceError
-from sansface.fields.field import Field, Surface
+from sansface.fields.field import Field, Shape, Surface
 from sansface.fields.lipschitz import bind_all, lipschitz_product
 from sansface.fields.registry import make_field
 from sansface.reconstruct.config import Config, Stage
@@ -47,6 +47,7 @@ def train(
     device: torch.device,
     watch: Callable[[Moment], None],
     resume: Callable[[Field, torch.optim.Adam, int], int] | None = None,
+    start: Shape | None = None,
 ) -> Field:
     """Both stages (sec. 3.1-3.2).
 
@@ -62,6 +63,7 @@ def train(
         watch: called after every step; what it raises ends the training.
         resume: puts a checkpoint's values into the field and its stage's optimiser, and says how many steps
             of the given stage are done.
+        start: the field begins as this surface, such as a template (sec. 3.4), instead of a sphere.
 
     Raises:
         SansfaceError: the loss is not finite, the surface vanished, or no view suits a stage.
@@ -69,6 +71,8 @@ def train(
     generators = torch.Generator(device), torch.Generator(device)
     views = [view_rays(view, supervision.operator, config.background, device) for view in supervision.views]
     field = make_field(config.field, config.field_settings, torch.Generator().manual_seed(seed)).to(device)
+    if start is not None:
+        field.begin_as(start.sdf, torch.Generator(device).manual_seed(seed))
 
     with threads(device, len(generators)) as pool:
         for number, stage in ((1, config.stage1), (2, config.stage2)):
@@ -201,7 +205,7 @@ def picture_half(
 
 
 def silhouette_loss(
-    surface: Surface, views: list[ViewRays], config: Config, generator: torch.Generator
+    surface: Shape, views: list[ViewRays], config: Config, generator: torch.Generator
 ) -> Tensor:
     """Compare the outline that the surface has in the views with their masks' coverage."""
     rays = silhouette_rays(views, config.silhouette_rays, generator)

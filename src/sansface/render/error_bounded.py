@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sansface.fields.field import Sdf
 from sansface.render.density import laplace_density
-from sansface.render.sampling import Sdf, through_cube
+from sansface.render.sampling import through_cube
 from sansface.render.volume import weights
 
 

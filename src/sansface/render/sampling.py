@@ -3,14 +3,13 @@
 Names: o origins and d unit directions of the rays, t distance along them; n rays, k samples a ray.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Sdf = Callable[[Tensor], Tensor]
+from sansface.fields.field import Sdf
 
 FINE = 8
 """Looks between the two coarse looks around the nearest approach: thin parts (an ear) hide between those."""

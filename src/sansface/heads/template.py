@@ -208,12 +208,12 @@ class Deformation(nn.Module):
         super().__init__()
         self.codes = nn.Parameter(0.1 * torch.randn((heads, code), generator=generator))
         sizes = [3 * (1 + 2 * OCTAVES) + code, width, width, 3]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        with torch.no_grad():
-            for layer in self.layers:
-                nn.init.kaiming_normal_(layer.weight, generator=generator)
-                nn.init.zeros_(layer.bias)
-            nn.init.zeros_(self.layers[-1].weight)
+        layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(layers[-1].weight)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, places: Tensor, owner: Tensor) -> Tensor:
         """(n, 3) shifts of places (n, 3), each by the code of its owner (n,)."""

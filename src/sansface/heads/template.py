@@ -70,7 +70,7 @@ class TrainSettings:
     normal: float = 0.05  # of 1 − cos of the angle to the surface's normal
     eikonal: float = 0.1  # of (‖∇T‖ − 1)²
     smoothness: float = 1e-3  # of T's squared second differences
-    small: float = 0.5  # of ‖D‖²
+    small: float = 3.0  # of ‖D‖²
     smooth: float = 0.01  # of ‖∂D/∂x‖²
     codes: float = 1e-4  # of ‖z‖²
 

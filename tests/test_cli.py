@@ -474,7 +474,7 @@ def test_evaluations_that_cannot_be(ball, tiny_capture, tmp_path, refused):
     assert "head_min_y" in refused("evaluate", truth, "--truth", truth, "--capture", tiny_capture)
     wrong["head_min_y"] = 1e6
     (tiny_capture / "meta.json").write_text(json.dumps(wrong), encoding="utf-8")
-    assert "sees a head" in refused("evaluate", truth, "--truth", truth, "--capture", tiny_capture)
+    assert "sees the subject" in refused("evaluate", truth, "--truth", truth, "--capture", tiny_capture)
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,8 @@ def _cabin(paint: tuple[float, ...]) -> Painted:
 
 
 def _wheel(center: tuple[float, ...], radius: float, half: float, colour: tuple[float, ...]) -> Painted:
-    along, round_ = _stations(half, 8)
-    lying = _loft(along, radius * round_, -radius * round_, radius * round_, 0.0, 2.0)
+    along, round_ = _stations(half, 8, 48)
+    lying = _loft(along, radius * round_, -radius * round_, radius * round_, 0.0, 2.0, 120)
     mesh = Mesh(lying.vertices[:, [2, 0, 1]] + center, lying.faces)
     return Painted(mesh, _all(colour, mesh), "rubber")
 

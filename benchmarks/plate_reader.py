@@ -1,8 +1,8 @@
 """Can the licence plate be read? A plain reader that compares pictures with what each letter would look like.
 
-    python benchmarks/plate_reader.py CAPTURE ... [--resolutions 64 128 256] [--table FILE.jsonl]
+    python benchmarks/plate_reader.py [CAPTURE ...] [--resolutions 32 64 128 256] [--table FILE.jsonl]
 
-CAPTURE: scenes `plate` of benchmarks/make_scenes.py, of several seeds: --scenes plate --seeds 0 1 2 ...
+CAPTURE: of benchmarks/make_scenes.py --scenes plate --seeds 0 1 2 ...; else those in the user's cache.
 
 The reader knows the font, σ, the cameras and where the plate is, which a server can find out; only the
 letters it does not know. It draws the plate with a letter in a slot, as that view's camera and σ would have
@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmark_scenes import DARK, LETTERS, Sheet, plate_picture, slot
 from lettering import ALPHABET
+from path_tracing import cache
 from sansface import read_capture
 from sansface.bench.baseline import baseline_supervision
 from sansface.capture import Capture
@@ -177,22 +178,22 @@ def table(lines: list[dict]) -> str:
         chosen = [line for line in lines if (line["pictures"], line["resolution"], line["views"]) == kind]
         read, written = ([line[key] for line in chosen] for key in ("read", "written"))
         whole = sum(a == b for a, b in zip(read, written, strict=True))
-        wrong = right(read, written[1:] + written[:1]) if len(chosen) > 1 else float("nan")
+        wrong = f"{100 * right(read, written[1:] + written[:1]):.0f} %" if len(chosen) > 1 else "–"
         rows.append(
             f"| {kind[0]}, {kind[1]} px | {kind[2]} | {len(chosen)} | {100 * right(read, written):.0f} % | "
-            f"{whole} | {100 * wrong:.0f} % |"
+            f"{whole} | {wrong} |"
         )
     return "\n".join([*rows, f"Chance: {100 / len(ALPHABET):.0f} %."])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("captures", type=Path, nargs="+")
+    parser.add_argument("captures", type=Path, nargs="*")
     parser.add_argument("--resolutions", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--table", type=Path)
     options = parser.parse_args()
     lines = []
-    for folder in options.captures:
+    for folder in options.captures or sorted(cache("benchmark-scenes").glob("plate??")):
         capture = read_capture(folder)
         written = sheet_of(capture).text
         full = max(capture.frames[0].camera.width, capture.frames[0].camera.height)

@@ -57,13 +57,14 @@ def scene(request) -> tuple[scenes.Scene, float]:
 
 def test_who_sees_nothing_that_can_be_read_is_neutral(scene):
     scene, behind = scene
-    caster = Caster(scene.truth())
-    cameras, sphere = make_scenes.cameras_and_roles(scene, 30, 64, 0, behind)
-    assert np.linalg.norm(scene.truth().vertices - sphere.center, axis=1).max() < sphere.radius
+    truth = scene.truth()
+    caster = Caster(truth)
+    cameras, sphere = make_scenes.cameras_and_roles(scene, 12, 64, 0, behind)
+    assert np.linalg.norm(truth.vertices - sphere.center, axis=1).max() < sphere.radius
     neutral = [camera for camera, role in cameras if role is Role.NEUTRAL]
-    assert 5 <= len(neutral) <= 20
+    assert 2 <= len(neutral) <= 8
     for camera in neutral:
-        points = caster.first(*camera.rays(pixel_grid(camera, 160, 160))).point
+        points = caster.first(*camera.rays(pixel_grid(camera, 128, 128))).point
         for sheet in scene.sheets:
             assert not on(sheet, points).any()
 
@@ -98,7 +99,7 @@ def test_a_sheet_is_not_mirrored(scene):
         assert sheet.normal() @ (camera.center - middle) > 0
 
 
-SIZE = 128
+SIZE = 96
 
 
 def photograph(sheet: scenes.Sheet, albedo: np.ndarray, camera) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +153,7 @@ def written(folder: Path, text: str) -> Capture:
 
 @pytest.mark.parametrize("clear", [True, False])
 def test_the_reader_reads_what_is_there(photographed, clear):
-    """Letters of ten pixels and more: σ of them is as legible as their photograph."""
+    """Letters of seven pixels and more: σ of them is as legible as their photograph."""
     assert plate_reader.readings(photographed[TEXT], SIZE, clear) == {"best view": TEXT, "all views": TEXT}
 
 

@@ -641,6 +641,7 @@ def test_names_load_only_what_they_need(ball):
     loaded = set(_python(code.format(client), ball).stdout.split())
     assert "cv2" in loaded
     assert not NEVER_ON_THE_CLIENT & loaded
+    assert "ai_edge_litert" not in loaded  # the roles are given: no detector is asked
     assert "cv2" not in _python(code.format("sf.reconstruct_head, sf.read_bundle, sf.score")).stdout.split()
 
 

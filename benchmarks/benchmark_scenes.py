@@ -206,9 +206,6 @@ def room(seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     surfaces = [
         box((-1000, -90, -1000), (1000, 0, 1000), FLOOR),
-        _panelled((-898, 1, -898), (1896, 0, 0), (0, 0, 1896), (6, 6), FLOOR),
-        _panelled((-898, 1380, -899), (1880, 0, 0), (0, -1360, 0), (1, 7), WALL),
-        _panelled((-899, 1380, 982), (0, 0, -1880), (0, -1360, 0), (1, 7), WALL),
         box((-1000, 0, -1000), (1000, 1400, -900), WALL),
         box((-1000, 0, -900), (-900, 1400, 1000), WALL),
         box((-430, 640, -900), (730, 1310, -850), DARK),  # the screen's frame
@@ -237,22 +234,6 @@ def room(seed: int) -> Scene:
         tuple(_moved(one, turn) for one in surfaces),
         tuple(Sheet(one.text, turn @ one.corner, turn @ one.across, turn @ one.down) for one in sheets),
     )
-
-
-def _panelled(
-    corner: tuple[float, ...],
-    across: tuple[float, ...],
-    down: tuple[float, ...],
-    panels: tuple[int, int],
-    colour: tuple[float, ...],
-) -> Painted:
-    """Tiles or boards, so many down and across, by turns lighter and darker, with dark joints."""
-    rows, columns = (np.arange(240) * count // 240 for count in panels)
-    tone = 1.0 + 0.12 * (-1.0) ** (rows[:, None] + columns[None])
-    tone[np.diff(rows, prepend=0) > 0] = 0.4
-    tone[:, np.diff(columns, prepend=0) > 0] = 0.4
-    sheet = Sheet("", *(np.array(edge, dtype=float) for edge in (corner, across, down)))
-    return sheet.painted(tone[..., None] * np.array(colour), "matte")
 
 
 def _slide(rng: np.random.Generator) -> tuple[str, np.ndarray]:

@@ -12,6 +12,7 @@ import trimesh
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import KDTree
 
+from path_tracing import Painted
 from sansface.heads.parametric import HeadModel
 from sansface.surface import Mesh
 
@@ -78,15 +79,6 @@ HAIR = {"short": (9.0, 0.8), "bun": (6.0, 0.7), "full": (30.0, 1.2)}
 """Thickness and depth of the locks, mm."""
 
 
-@dataclass(frozen=True, eq=False)
-class Painted:
-    """A surface with linear RGB (n, 3) float32 at its vertices, and what it is made of."""
-
-    mesh: Mesh
-    colour: np.ndarray
-    material: str  # skin, eye, teeth or hair
-
-
 def shape(model: HeadModel, sitter: Sitter) -> np.ndarray:
     """(n, 3) vertices of a sitter."""
     rng = np.random.default_rng(sitter.seed)
@@ -114,15 +106,6 @@ def sit(model: HeadModel, sitter: Sitter) -> list[Painted]:
     if sitter.hair is not None:
         result += _hair(model, vertices, sitter, rng)
     return result
-
-
-def joined(surfaces: list[Painted]) -> Mesh:
-    """All surfaces as one mesh: the truth."""
-    first = np.cumsum([0, *(len(one.mesh.vertices) for one in surfaces)])
-    return Mesh(
-        np.concatenate([one.mesh.vertices for one in surfaces]),
-        np.concatenate([one.mesh.faces + start for one, start in zip(surfaces, first, strict=False)]),
-    )
 
 
 def features(model: HeadModel, vertices: np.ndarray) -> np.ndarray:

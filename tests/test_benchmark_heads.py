@@ -12,6 +12,7 @@ from sansface.heads.parametric import load_head_model
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import benchmark_heads as heads
 import make_captures
+import path_tracing
 
 
 def test_the_ten_are_as_different_as_the_benchmark_wants():
@@ -60,13 +61,13 @@ def test_hair_is_geometry(shared_assets, style):
 def test_a_neutral_view_of_the_nose_is_refused(shared_assets):
     model = load_head_model()
     sitter = heads.SITTERS[3]
-    mesh = heads.joined(heads.sit(model, sitter))
-    cameras, sphere = make_captures.cameras_of(mesh, 30, 10, 64, 0)
+    mesh = path_tracing.joined(heads.sit(model, sitter))
+    cameras, sphere = path_tracing.cameras_of(mesh, 30, 64, 0, make_captures.BEHIND)
     assert np.linalg.norm(mesh.vertices - sphere.center, axis=1).max() < sphere.radius
     assert sum(role is Role.NEUTRAL for _, role in cameras) == 10
     places = heads.features(model, heads.shape(model, sitter))
     make_captures.check_neutral(mesh, places, cameras)
-    more, _ = make_captures.cameras_of(mesh, 35, 15, 64, 0)
+    more, _ = path_tracing.cameras_of(mesh, 35, 64, 0, make_captures.BEHIND, 15)
     assert [sum(role is kind for _, role in more) for kind in (Role.SENSITIVE, Role.NEUTRAL)] == [20, 15]
     make_captures.check_neutral(mesh, places, more)
     turned = [(camera, Role.NEUTRAL) for camera, role in cameras if role is Role.SENSITIVE]

@@ -161,6 +161,8 @@ def test_a_gap_and_an_impossible_size_are_found(capture):
     report = check_capture(Capture(frames, "mm")).report
     assert {finding.kind for finding in report.findings} == {"gap", "scale"}
     assert report.findings[0].frames == ("04.png", "11.png")
+    said = check_capture(Capture(frames, "mm", meta={"subject": "car"})).report
+    assert {finding.kind for finding in said.findings} == {"gap"}
 
 
 def test_sides_are_told_by_the_roles(capture):

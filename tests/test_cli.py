@@ -473,7 +473,7 @@ def test_evaluations_that_cannot_be(ball, tiny_capture, tmp_path, refused):
     assert "head_min_y" in refused("evaluate", truth, "--truth", truth, "--capture", tiny_capture)
     wrong["head_min_y"] = 1e6
     (tiny_capture / "meta.json").write_text(json.dumps(wrong), encoding="utf-8")
-    assert "sees a head" in refused("evaluate", truth, "--truth", truth, "--capture", tiny_capture)
+    assert "sees the subject" in refused("evaluate", truth, "--truth", truth, "--capture", tiny_capture)
 
 
 @pytest.mark.parametrize(
@@ -640,6 +640,7 @@ def test_names_load_only_what_they_need(ball):
     loaded = set(_python(code.format(client), ball).stdout.split())
     assert "cv2" in loaded
     assert not NEVER_ON_THE_CLIENT & loaded
+    assert "ai_edge_litert" not in loaded  # the roles are given: no detector is asked
     assert "cv2" not in _python(code.format("sf.reconstruct_head, sf.read_bundle, sf.score")).stdout.split()
 
 

@@ -14,6 +14,7 @@ from sansface.errors import SansfaceError
 from sansface.evaluate import error_per_vertex, score
 from sansface.evaluate.distance import Nearest
 from sansface.evaluate.raycast import Caster, visible_points
+from sansface.evaluate.viewpoints import DISTANCE, viewpoints
 from sansface.formats import read_capture
 from sansface.surface import Mesh, read_mesh
 
@@ -183,6 +184,22 @@ def test_hits_lie_on_the_ray():
     assert hits.ray.tolist() == [0, 1]
     off = np.cross(hits.point - origins[hits.ray], directions[hits.ray])
     assert np.abs(off).max() < 1e-9
+
+
+@pytest.mark.parametrize("elevation", [0, 35, 89])
+def test_viewpoints_do_not_lean_and_keep_the_height_of_the_cameras(elevation):
+    center, turns = np.array([3.0, -1.0, 2.0]), np.radians([-60, -30, 0, 30, 60])
+    rise = np.radians(elevation)
+    ways = [(np.sin(a) * np.cos(rise), np.sin(rise), np.cos(a) * np.cos(rise)) for a in turns]
+    found = viewpoints([looking_at(center + 9 * np.array(way), center) for way in ways], center, 2.0, 64)
+    for name, degrees in (("front", 0), ("three_quarter", 40), ("side", 90), ("rear", 180)):
+        camera = found[name]
+        away = (camera.center - center) / (2 * DISTANCE)
+        assert np.linalg.norm(away) == pytest.approx(1)
+        assert away[1] == pytest.approx(min(np.sin(rise), 0.8), abs=1e-6)
+        assert np.degrees(np.arctan2(away[0], away[2])) == pytest.approx(degrees, abs=1e-6)
+        assert camera.cam_from_world[0, 1] == pytest.approx(0, abs=1e-9)  # level
+        assert camera.cam_from_world[1, 1] < 0  # upright
 
 
 def test_the_scanned_head_against_itself_and_too_small(shared_captures):

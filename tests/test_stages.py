@@ -167,7 +167,7 @@ def test_rates_fall_to_their_share(shape, half_way):
 
 def test_a_vanished_surface_is_said():
     settings = small_config().field_settings | {"radius": -0.5}  # positive everywhere
-    with pytest.raises(SansfaceError, match="the head has vanished; take another seed, check the cameras"):
+    with pytest.raises(SansfaceError, match="the subject has vanished; take another seed, check the cameras"):
         trained(small_config(field_settings=settings))
 
 

@@ -30,7 +30,7 @@ MAX_SIDE = 32768
 class Role(StrEnum):
     """What a photograph shows. Whatever is not labelled is sensitive."""
 
-    NEUTRAL = "neutral"  # rear of the head: no nose, eye, brow or lip, not even in profile
+    NEUTRAL = "neutral"  # of a head its rear: no nose, eye, brow or lip, not even in profile
     SENSITIVE = "sensitive"
 
 

@@ -46,7 +46,7 @@ def write_report(folder: Path) -> Path:
 
     body = [
         _banner(config),
-        "<h1>Head reconstruction</h1>",
+        "<h1>Reconstruction</h1>",
         _tiles(config, score, rows, vertices, faces),
         _result(pictures),
         _scores(score),
@@ -65,7 +65,7 @@ def write_report(folder: Path) -> Path:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>sansface: head reconstruction</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>sansface: reconstruction</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in body if part)
         + f"\n<footer>{FOOTER}</footer>\n</body>\n</html>\n"
     )

@@ -21,6 +21,8 @@ WIDEST_GAP = 100.0
 """Degrees round the head without a view that are still no finding."""
 MOST_LOST = 6
 """At most so many frames that match none of their neighbours are compared with all others."""
+HEAD = "head"
+"""The subject, unless meta.json says another."""
 SIZES = (80.0, 1200.0)
 """Millimetres across a head, alone or with shoulders, generously."""
 
@@ -256,7 +258,9 @@ def _size(hull: Hull | None, sphere: Sphere) -> float:
 
 
 def _sizes(capture: Capture, size: float) -> list[Finding]:
-    """A unit that is off by ten or a thousand is seen by the size of a head."""
+    """A unit that is off by ten or a thousand is seen by the size of a head, if the subject is one."""
+    if capture.meta.get("subject", HEAD) != HEAD:
+        return []
     per_mm = capture.meta.get("units_per_mm")
     if isinstance(per_mm, int | float) and not isinstance(per_mm, bool) and per_mm > 0:
         millimetres = size / per_mm
@@ -267,7 +271,7 @@ def _sizes(capture: Capture, size: float) -> list[Finding]:
     if SIZES[0] <= millimetres <= SIZES[1]:
         return []
     sentence = (
-        f"the subject would be {millimetres:.3g} mm across, which is no head; correct the unit, or the scale "
-        "of the poses."
+        f"the subject would be {millimetres:.3g} mm across, which is no head; correct the unit or the scale "
+        'of the poses, or say what it is: "subject" in meta.json.'
     )
     return [Finding("scale", (), sentence)]

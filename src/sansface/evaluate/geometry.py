@@ -1,7 +1,7 @@
 """How far a mesh lies from the truth.
 
-R: the capture's radius.  Head: points with world y above head_min_y.  Visible: first hits of rays x rays rays
-of every camera, cast on the truth and on the mesh alike.
+R: the capture's radius.  Head: points with world y above head_min_y; all of them where there is none.
+Visible: first hits of rays x rays rays of every camera, cast on the truth and on the mesh alike.
 
     score = (mean truth->mesh + mean mesh->truth) / 2 / R        point to surface, no alignment
 """
@@ -40,7 +40,7 @@ class Score:
     mesh_to_truth: float  # mean over the mesh's visible points
     truth_to_mesh_p95: float
     mesh_to_truth_p95: float
-    chamfer: float  # mean of both ways, added, over points drawn evenly from the whole head, seen or not
+    chamfer: float  # mean of both ways, added, over points drawn evenly from all of it, seen or not
     f_scores: tuple[FScore, ...]
     normal_consistency: float  # mean |n . n'| over both directions, 1 is best
     truth_points: int
@@ -61,7 +61,7 @@ class Score:
             ("truth to mesh, 95th percentile", self.truth_to_mesh_p95),
             ("mesh to truth, mean", self.mesh_to_truth),
             ("mesh to truth, 95th percentile", self.mesh_to_truth_p95),
-            ("chamfer (whole head, sum of both ways)", self.chamfer),
+            ("chamfer (seen or not, sum of both ways)", self.chamfer),
         ]
         lines = [f"{name:<40} {1e3 * value:9.3f}e-3 R" for name, value in rows]
         lines += [
@@ -140,7 +140,8 @@ def _visible_head(mesh, cameras, head_min_y, rays, name) -> tuple[np.ndarray, np
     keep = np.full(len(hits.point), True) if head_min_y is None else hits.point[:, 1] > head_min_y
     if not keep.any():
         raise SansfaceError(
-            f"no camera sees a head in the {name}; check its frame and unit, and head_min_y in meta.json."
+            f"no camera sees the subject in the {name}; check its frame and unit, and head_min_y in "
+            "meta.json."
         )
     return hits.point[keep], mesh.face_normals[hits.face[keep]]
 

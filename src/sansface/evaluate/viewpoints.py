@@ -1,10 +1,11 @@
-"""Cameras that show a head from where its photographers stood: front, three quarters, side, rear."""
+"""Cameras that show a subject from where its photographers stood: front, three quarters, side, rear."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from sansface.capture import Camera
+from sansface.protect.frame import up_direction
 
 SHOWN = ("front", "three_quarter", "side")
 """Of the viewpoints, those that a report shows."""
@@ -12,11 +13,15 @@ SHOWN = ("front", "three_quarter", "side")
 DISTANCE = 3.4
 """From the centre, in radii."""
 
+STEEPEST = 0.8
+"""Sine of the greatest height above the horizon: from straight above nothing says which way is up."""
+
 
 def viewpoints(cameras: Sequence[Camera], center: np.ndarray, radius: float, size: int) -> dict[str, Camera]:
-    """Four cameras around a head, in the frame of the given ones.
+    """Four cameras around a subject, in the frame of the given ones.
 
-    Front is the mean direction of the given cameras, up their mean up.
+    Front is the mean direction of the given cameras, height included; the others are walked to around the
+    upright axis, so that what was photographed from above does not lean when it is seen from the side.
 
     Args:
         cameras: those of the sensitive frames.
@@ -24,7 +29,8 @@ def viewpoints(cameras: Sequence[Camera], center: np.ndarray, radius: float, siz
         size: pixels of each picture's side.
     """
     toward = np.mean([_unit(c.center - center) for c in cameras], axis=0)
-    up = _unit(np.mean([-c.cam_from_world[1, :3] for c in cameras], axis=0))
+    up = up_direction(cameras)
+    height = np.clip(toward @ up, -STEEPEST, STEEPEST)
     if np.linalg.norm(toward) < 1e-3:  # they stand evenly around: any side may be the front
         toward = cameras[0].center - center
     toward = toward - (toward @ up) * up
@@ -34,7 +40,8 @@ def viewpoints(cameras: Sequence[Camera], center: np.ndarray, radius: float, siz
     result = {}
     for name, degrees in turns.items():
         angle = np.radians(degrees)
-        direction = np.cos(angle) * front + np.sin(angle) * side
+        level = np.cos(angle) * front + np.sin(angle) * side
+        direction = np.sqrt(1 - height**2) * level + height * up
         result[name] = _looking(center + DISTANCE * radius * direction, center, up, radius, size)
     return result
 

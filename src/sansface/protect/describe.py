@@ -43,7 +43,8 @@ def describe(bundle: Bundle) -> str:
             f"In it: colours of the {len(neutral)} neutral photographs without background; σ of the "
             f"{len(sensitive)} sensitive ones; {outline}; cameras.",
             "Not in it: colours of the sensitive photographs, backgrounds, file names, EXIF, thumbnails.",
-            "What is in it remains personal data: it can still tell whose head it is.",
+            "What is in it remains personal data: it can still tell whose head it is. Text in it, a plate's "
+            "say, can be read by a program from some three pixels a letter on.",
         ]
     )
 

@@ -146,8 +146,8 @@ def _check_roles(frames: Sequence[Frame]) -> None:
     sensitive = len(frames) - neutral
     if 0 < neutral < MIN_NEUTRAL:
         raise SansfaceError(
-            f"one neutral frame is too few; give at least {MIN_NEUTRAL} of the rear of the head, or none: "
-            "then a head template takes their place."
+            f"one neutral frame is too few; give at least {MIN_NEUTRAL}, of a head its rear, else views "
+            "that show nothing to be hidden, or none: then a head template takes their place."
         )
     if sensitive == 0:
         raise SansfaceError(
@@ -156,7 +156,8 @@ def _check_roles(frames: Sequence[Frame]) -> None:
         )
     if sensitive < MIN_SENSITIVE:
         raise SansfaceError(
-            f"{sensitive} sensitive frames are too few; give {MIN_SENSITIVE} or more of the face."
+            f"{sensitive} sensitive frames are too few; give {MIN_SENSITIVE} or more of the face, or of "
+            "what else is to be hidden."
         )
 
 

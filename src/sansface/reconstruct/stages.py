@@ -176,7 +176,7 @@ def picture_half(
         raise SansfaceError(f"the surface's distances are no longer finite numbers; {NOT_FINITE}.")
     if not hit.any():
         raise SansfaceError(
-            "no ray meets a surface any more: the head has vanished; take another seed, check the cameras "
+            "no ray meets a surface any more: the subject has vanished; take another seed, check the cameras "
             "and masks, or give a smaller bounding sphere."
         )
     colours = seen.colour

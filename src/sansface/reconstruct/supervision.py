@@ -32,7 +32,7 @@ class View:
         target: (h, w, 3) or (h, w) float32.
         shared: (h, w) bool, pixels whose target is known: for a modulus the inside of the outline.
         coverage: (h, w) float32, share of each pixel that is subject; NaN where nobody said.
-        neutral: does it show the rear of the head? Stage 1 sees neutral views only.
+        neutral: does it show nothing that is hidden, as the rear of a head? Stage 1 sees neutral views only.
     """
 
     kind: Kind

@@ -64,8 +64,8 @@ def cameras_of(
 ) -> tuple[list[tuple[Camera, Role]], Sphere]:
     """The demo's rings of cameras, around another subject.
 
-    behind: degrees from +z of the nearest of the cameras that stand behind.  neutral: how many those are, which
-    are the neutral ones; None: a third.
+    behind: degrees from +z of the nearest of the cameras that stand behind, which are the neutral ones.
+    neutral: how many of them; None: a third of all.
     """
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     center = (low + high) / 2

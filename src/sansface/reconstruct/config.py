@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from sansface.errors import SansfaceError
+from sansface.settings import at_least
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Stage:
     views: int = 2  # pictures a step
 
     def __post_init__(self) -> None:
-        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
+        at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Config:
 
     def __post_init__(self) -> None:
         # A look needs neighbours on both sides, and so does a pixel's σ; each of ten views gets its rays.
-        _at_least(self, coarse_looks=3, patch=3, samples=1, silhouette_rays=10, mesh_resolution=2)
+        at_least(self, coarse_looks=3, patch=3, samples=1, silhouette_rays=10, mesh_resolution=2)
         if self.rate_shape not in ("exponential", "cosine"):
             raise SansfaceError(
                 f"the rates' shape is 'exponential' or 'cosine', not {self.rate_shape!r}; correct it."
@@ -79,19 +80,11 @@ class Config:
             raise SansfaceError(
                 f"the sampler is 'near-surface' or 'error-bounded', not {self.sampler!r}; correct it."
             )
-        _at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
+        at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)
-
-
-def _at_least(settings: Any, **least: int) -> None:
-    for name, value in least.items():
-        if not getattr(settings, name) >= value:
-            raise SansfaceError(
-                f"the setting {name} is at least {value}, not {getattr(settings, name)}; correct it."
-            )
 
 
 def _fast(resolution: int) -> Config:

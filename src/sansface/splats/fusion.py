@@ -1,0 +1,112 @@
+"""Depth pictures fused into a signed distance (Curless & Levoy 1996), and its zero set as a mesh."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sansface.capture import Camera
+from sansface.reconstruct.supervision import Supervision
+from sansface.splats.projection import Pinhole
+from sansface.splats.render import render
+from sansface.splats.splats import Splats
+from sansface.surface import Mesh, extract
+
+AROUND = 40
+"""Cameras on a sphere, beside the views' own: for what those saw too flatly, such as the crown."""
+DISTANCE = 3.4
+"""Of those cameras from the middle, in radii."""
+SIDE = 256
+"""Pixels of a depth picture's longer side."""
+TRUNCATION = 0.05
+"""Farther than this behind a depth nothing is known of it; in radii."""
+APART = 0.02
+"""Where what a ray meets lies farther apart in depth, at an edge, the depth is none; standard deviation in radii."""
+
+
+@dataclass(frozen=True, eq=False)
+class Depths:
+    """One picture: planes of disparity, of what has a depth and of what is empty, and the cosine of each pixel."""
+
+    camera: Pinhole
+    planes: Tensor  # (4, h, w)
+
+
+def fused(splats: Splats, supervision: Supervision, cells: int) -> Mesh:
+    """The surface between free space and what no camera sees into, every component, in the unit-sphere frame.
+
+    Raises:
+        SansfaceError: there is no surface.
+    """
+    cameras = [*(_enlarged(view.camera) for view in supervision.views), *around(AROUND)]
+    pictures = [depths(splats, camera) for camera in cameras]
+    device = splats.centres.device
+
+    def distance(points: np.ndarray) -> np.ndarray:
+        parts = torch.from_numpy(points).to(device).split(1 << 16)
+        return torch.cat([signed_distance(pictures, part) for part in parts]).cpu().numpy()
+
+    return extract(distance, cells)
+
+
+@torch.no_grad()
+def depths(splats: Splats, camera: Camera) -> Depths:
+    """What one camera says of depth."""
+    picture = render(splats, camera)
+    facing = picture.facing()
+    cosine = -(facing * F.normalize(picture.camera.rays, dim=2)).sum(dim=2)
+    sharp = picture.distortion < APART**2 * picture.opacity.square()
+    solid = picture.solid & sharp & (cosine > 0)
+    planes = [picture.disparity, solid.float(), (~picture.solid).float(), cosine * solid]
+    return Depths(picture.camera, torch.stack(planes))
+
+
+@torch.no_grad()
+def signed_distance(pictures: Sequence[Depths], points: Tensor) -> Tensor:
+    """(n,) the mean distance to the depths along their rays, each at most ± `TRUNCATION`, negative behind.
+
+    A depth counts by the cosine under which it was seen, empty background as free space, what lies farther
+    behind a depth not at all; what nobody sees is inside.
+    """
+    total, weight = torch.zeros(len(points)).to(points), torch.full((len(points),), 1e-6).to(points)
+    total -= TRUNCATION * weight
+    for picture in pictures:
+        camera = picture.camera
+        local = points @ camera.rotation.T + camera.shift
+        pixel = local @ camera.K.T
+        place = 2 * pixel[:, :2] / pixel[:, 2:] / pixel.new_tensor([camera.width, camera.height]) - 1
+        sampled = F.grid_sample(picture.planes[None], place[None, None], align_corners=False)[0, :, 0]
+        disparity, solid, empty, cosine = sampled
+        along = (1 / disparity.clamp(min=1e-3) - local[:, 2]) * local.norm(dim=1) / local[:, 2]
+        near = (solid > 0.99) & (along > -TRUNCATION)
+        total += torch.where(near, cosine * along.clamp(max=TRUNCATION), 0.0) + TRUNCATION * (empty > 0.99)
+        weight += torch.where(near, cosine, 0.0) + (empty > 0.99)
+    return total / weight
+
+
+def around(count: int) -> list[Camera]:
+    """Cameras evenly over a sphere, on a spiral, that look at the middle."""
+    number = np.arange(count) + 0.5
+    height, turn = 1 - 2 * number / count, np.pi * (1 + 5**0.5) * number
+    radius = np.sqrt(1 - height**2)
+    toward = np.stack([radius * np.cos(turn), height, radius * np.sin(turn)], axis=1)
+    return [_looking(direction) for direction in toward]
+
+
+def _looking(toward: np.ndarray) -> Camera:
+    """A camera in a direction from the middle, filled by the unit sphere; which way is up does not matter."""
+    side = np.cross(-toward, np.eye(3)[np.abs(toward).argmin()])
+    side /= np.linalg.norm(side)
+    pose = np.eye(4)
+    pose[:3, :3] = [side, np.cross(-toward, side), -toward]
+    pose[2, 3] = DISTANCE
+    focal = 0.5 * SIDE * DISTANCE
+    return Camera(np.array([[focal, 0, SIDE / 2], [0, focal, SIDE / 2], [0, 0, 1]]), SIDE, SIDE, pose)
+
+
+def _enlarged(camera: Camera) -> Camera:
+    scale = SIDE / max(camera.width, camera.height)
+    return camera.resized(round(camera.width * scale), round(camera.height * scale))

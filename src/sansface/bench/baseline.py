@@ -6,12 +6,13 @@ written.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from sansface.capture import Camera, Capture, Frame, Role
 from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.protect.reduce import WHOLE, reduce
-from sansface.reconstruct.config import Config, preset
+from sansface.reconstruct.config import AnyConfig, Config, changed, preset
 from sansface.reconstruct.supervision import Kind, Supervision, View
 
 
@@ -36,8 +37,8 @@ def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervi
     )
 
 
-def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config:
-    """The `fast` preset on colour: one schedule over all views, no Lipschitz bound, no volume term.
+def baseline_config(with_gradient: bool = False, resolution: int = 64, name: str = "fast") -> AnyConfig:
+    """A preset on colour: one schedule over all views, no Lipschitz bound, no volume term.
 
     The first stage's steps show every view at the scales of β and smoothness of our stage 1, the second's at
     those of our stage 2; docs/results.md lists the trials by which weights and steps were chosen.
@@ -45,24 +46,20 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
     Args:
         with_gradient: compare the moduli of the colours too.
         resolution: of the pictures' longer side.
+        name: of the preset, `fast` or `splats`.
     """
-    fast = preset("fast", resolution)
-    gradient = 4.0 if with_gradient else 0.0
-    everything = {
-        "targets": "all",
-        "silhouettes": "all",
-        "colour": 2.0,
-        "coverage": 4.0,
-        "gradient": gradient,
-        "lipschitz": 0.0,
-        "volume": None,
-    }
-    return replace(
-        fast,
-        rate_shape="exponential",
-        stage1=replace(fast.stage1, **everything),
-        stage2=replace(fast.stage2, **everything),
-    )
+    protected = preset(name, resolution)
+    everything: dict[str, Any] = {"targets": "all", "gradient": 4.0 if with_gradient else 0.0}
+    if isinstance(protected, Config):
+        protected = replace(protected, rate_shape="exponential")
+        everything |= {
+            "silhouettes": "all",
+            "colour": 2.0,
+            "coverage": 4.0,
+            "lipschitz": 0.0,
+            "volume": None,
+        }
+    return changed(protected, {"stage1": everything, "stage2": everything})
 
 
 def _view(frame: Frame, camera: Camera, resolution: int) -> View:

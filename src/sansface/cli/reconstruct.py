@@ -14,7 +14,7 @@ from sansface.progress import duration, progress_bar
 from sansface.settings import with_settings
 
 if TYPE_CHECKING:
-    from sansface.reconstruct.config import Config
+    from sansface.reconstruct.config import AnyConfig
     from sansface.reconstruct.run import Progress
     from sansface.reconstruct.supervision import Supervision
 
@@ -33,8 +33,9 @@ class Reconstruct:
     frame: Path | None = None
     """The way back to the capture's frame and unit; else NAME.frame.json if it still lies beside the bundle,
     else the mesh is in the bundle's own frame."""
-    preset: Literal["fast", "paper"] = "fast"
-    """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience."""
+    preset: Literal["fast", "paper", "splats"] = "fast"
+    """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience. splats: the
+    second renderer, 2D Gaussian splatting."""
     seed: int = 0
     """Decides everything random."""
     device: str = "auto"
@@ -97,6 +98,8 @@ class Bench:
     """Folder for the results; must be empty or new."""
     format: CaptureFormat = None
     """Of the capture, where its folder does not tell."""
+    preset: Literal["fast", "splats"] = "fast"
+    """Of the reconstruction that is compared with."""
     with_gradient: Flag = False
     """Compare gradient magnitudes of the sensitive frames, too."""
     steps_scale: float = 1.0
@@ -122,7 +125,7 @@ class Bench:
         from sansface.formats import read_capture
         from sansface.protect.pipeline import ProtectSettings
 
-        config = with_settings(baseline_config(self.with_gradient, self.resolution), self.set)
+        config = with_settings(baseline_config(self.with_gradient, self.resolution, self.preset), self.set)
         if not 0 < self.steps_scale < float("inf"):
             raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
         steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
@@ -183,7 +186,7 @@ class Render:
 
 def train(
     supervision: "Supervision",
-    config: "Config",
+    config: "AnyConfig",
     options: Reconstruct | Bench,
     keep_radiance: bool = False,
     mesh_format: str = "ply",

@@ -1,10 +1,12 @@
-"""Settings of a reconstruction: frozen, named presets, unknown keys refused, every schedule as data."""
+"""AnyConfig of a reconstruction: frozen, named presets, unknown keys refused, every schedule as data."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from sansface.errors import SansfaceError
 from sansface.settings import at_least
+from sansface.splats.config import SplatConfig, splats
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,13 @@ def _paper(resolution: int) -> Config:
     )
 
 
-PRESETS = {"fast": _fast, "paper": _paper}
+AnyConfig = Config | SplatConfig
+"""Of either renderer. Both have two stages with their steps, and the cells of the mesh."""
+
+PRESETS: dict[str, Callable[[int], AnyConfig]] = {"fast": _fast, "paper": _paper, "splats": splats}
 
 
-def preset(name: str, resolution: int = 64) -> Config:
+def preset(name: str, resolution: int = 64) -> AnyConfig:
     """A preset by name.
 
     Args:
@@ -207,8 +212,8 @@ def changed(config: Any, changes: dict[str, Any]) -> Any:
     return replace(config, **values)
 
 
-def from_dict(values: dict[str, Any]) -> Config:
-    """A config as `Config.as_dict` wrote it, after its way through JSON.
+def from_dict(values: dict[str, Any]) -> AnyConfig:
+    """A config as its `as_dict` wrote it, after its way through JSON.
 
     Raises:
         SansfaceError: an unknown key or preset.

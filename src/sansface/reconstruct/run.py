@@ -9,24 +9,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sansface import __version__
 from sansface.errors import SansfaceError
 from sansface.evaluate.png import write_png
-from sansface.fields.field import Field
 from sansface.files import fresh_folder, read_json, write_json, written_beside
 from sansface.reconstruct import checkpoint, pictures
-from sansface.reconstruct.config import Config
-from sansface.reconstruct.stages import Moment, train
+from sansface.reconstruct.config import AnyConfig
+from sansface.reconstruct.method import method_of
+from sansface.reconstruct.stages import Moment
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
-from sansface.reconstruct.zero_set import zero_set
 from sansface.report import write_report
 from sansface.surface.clean import decimate as decimated
 from sansface.surface.clean import largest_component
@@ -46,7 +47,7 @@ class Interrupted(SansfaceError):
 class _Stop(Exception):
     """Ends the training after a whole step."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: nn.Module) -> None:
         self.field = field
 
 
@@ -67,7 +68,7 @@ class Progress:
 def reconstruct(
     supervision: Supervision,
     out: str | Path,
-    config: Config,
+    config: AnyConfig,
     *,
     seed: int = 0,
     device: str = "auto",
@@ -116,7 +117,7 @@ def reconstruct(
     if not supervision.unprotected:
         write_png(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
 
-    def restore(field: Field, optimiser: torch.optim.Adam, stage: int) -> int:
+    def restore(field: nn.Module, optimiser: torch.optim.Adam, stage: int) -> int:
         if kept is None or stage > kept.run["stage"]:
             return 0
         if stage < kept.run["stage"]:
@@ -126,14 +127,14 @@ def reconstruct(
 
     with _interruptible(log):
         try:
-            field = train(supervision, config, seed, place, log.watch, restore)
+            field = method_of(config).train(supervision, config, seed, place, log.watch, restore)
         except _Stop as stop:
             field = stop.field
     if log.stopped and log.last is not None:
         log.checkpoint(log.last)
 
     log.finishing("surface")
-    mesh = head_mesh(field, supervision, config.mesh_resolution)
+    mesh = head_mesh(field, supervision, config)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
     write_mesh(mesh, out / "mesh.ply")
@@ -151,13 +152,13 @@ def reconstruct(
     return path
 
 
-def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
-    """The zero set of a field as one component, in the user's frame and unit.
+def head_mesh(field: nn.Module, supervision: Supervision, config: AnyConfig) -> Mesh:
+    """The surface of what was trained as one component, in the user's frame and unit.
 
     Raises:
         SansfaceError: there is none.
     """
-    mesh = largest_component(zero_set(field, resolution))
+    mesh = largest_component(method_of(config).surface(field, supervision, config.mesh_resolution))
     return transform(mesh, supervision.center, supervision.radius, supervision.rotation)
 
 
@@ -168,7 +169,7 @@ class _Log:
         self,
         out: Path,
         supervision: Supervision,
-        config: Config,
+        config: AnyConfig,
         identity: dict[str, Any],
         kept: checkpoint.Checkpoint | None,
         on_progress: Callable[[Progress], None] | None,
@@ -176,6 +177,7 @@ class _Log:
     ) -> None:
         self.out, self.supervision, self.config, self.identity = out, supervision, config, identity
         self.on_progress, self.viewer = on_progress, viewer
+        self.method = method_of(config)
         self.stopped = False
         self.last: Moment | None = None
         self.before = float(kept.run["seconds"]) if kept else 0.0
@@ -205,7 +207,8 @@ class _Log:
             self.on_progress(progress)
         if self.viewer:
             note = f"stage {moment.stage}, step {moment.step} of {moment.steps}: {progress.note}"
-            self.viewer.show(moment.field, note, progress.done)
+            surface = partial(self.method.surface, moment.field, self.supervision)
+            self.viewer.show(surface, note, progress.done)
         if self.stopped:
             raise _Stop(moment.field)
 
@@ -219,7 +222,7 @@ class _Log:
 
     def preview(self, moment: Moment) -> None:
         """Normals of the surface so far: geometry, never the radiance."""
-        picture = pictures.preview(moment.field, self.supervision)
+        picture = pictures.preview(moment.field, self.supervision, self.method.normals)
         name = f"preview_{moment.stage}_{moment.step:06d}.png"
         write_png(self.out / "pictures" / name, picture)
         self.previewed = time.monotonic()
@@ -321,7 +324,7 @@ def chosen_device(name: str) -> torch.device:
     return device
 
 
-def _identity(supervision: Supervision, config: Config, seed: int) -> dict[str, Any]:
+def _identity(supervision: Supervision, config: AnyConfig, seed: int) -> dict[str, Any]:
     """What a run is known by: a checkpoint continues the same data, settings and seed only."""
     data = hashlib.sha256()
     for view in supervision.views:

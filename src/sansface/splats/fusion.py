@@ -15,33 +15,33 @@ from sansface.splats.render import render
 from sansface.splats.splats import Splats
 from sansface.surface import Mesh, extract
 
-AROUND = 40
+AROUND = 24
 """Cameras on a sphere, beside the views' own: for what those saw too flatly, such as the crown."""
 DISTANCE = 3.4
 """Of those cameras from the middle, in radii."""
-SIDE = 256
-"""Pixels of a depth picture's longer side."""
 TRUNCATION = 0.05
 """Farther than this behind a depth nothing is known of it; in radii."""
 APART = 0.02
-"""Where what a ray meets lies farther apart in depth, at an edge, the depth is none; standard deviation in radii."""
+"""Standard deviation in radii of what a ray meets; where it is more, at an edge, there is no depth."""
 
 
 @dataclass(frozen=True, eq=False)
 class Depths:
-    """One picture: planes of disparity, of what has a depth and of what is empty, and the cosine of each pixel."""
+    """One picture: disparity, what has a depth, what is empty, the cosine under which it was seen."""
 
     camera: Pinhole
     planes: Tensor  # (4, h, w)
 
 
-def fused(splats: Splats, supervision: Supervision, cells: int) -> Mesh:
+def fuse(splats: Splats, supervision: Supervision, cells: int) -> Mesh:
     """The surface between free space and what no camera sees into, every component, in the unit-sphere frame.
 
     Raises:
         SansfaceError: there is no surface.
     """
-    cameras = [*(_enlarged(view.camera) for view in supervision.views), *around(AROUND)]
+    cameras = [view.camera for view in supervision.views]
+    side = max(max(camera.width, camera.height) for camera in cameras)
+    cameras += around(AROUND, side)
     pictures = [depths(splats, camera) for camera in cameras]
     device = splats.centres.device
 
@@ -87,26 +87,21 @@ def signed_distance(pictures: Sequence[Depths], points: Tensor) -> Tensor:
     return total / weight
 
 
-def around(count: int) -> list[Camera]:
+def around(count: int, side: int) -> list[Camera]:
     """Cameras evenly over a sphere, on a spiral, that look at the middle."""
     number = np.arange(count) + 0.5
     height, turn = 1 - 2 * number / count, np.pi * (1 + 5**0.5) * number
     radius = np.sqrt(1 - height**2)
     toward = np.stack([radius * np.cos(turn), height, radius * np.sin(turn)], axis=1)
-    return [_looking(direction) for direction in toward]
+    return [_looking(direction, side) for direction in toward]
 
 
-def _looking(toward: np.ndarray) -> Camera:
+def _looking(toward: np.ndarray, side: int) -> Camera:
     """A camera in a direction from the middle, filled by the unit sphere; which way is up does not matter."""
-    side = np.cross(-toward, np.eye(3)[np.abs(toward).argmin()])
-    side /= np.linalg.norm(side)
+    right = np.cross(-toward, np.eye(3)[np.abs(toward).argmin()])
+    right /= np.linalg.norm(right)
     pose = np.eye(4)
-    pose[:3, :3] = [side, np.cross(-toward, side), -toward]
+    pose[:3, :3] = [right, np.cross(-toward, right), -toward]
     pose[2, 3] = DISTANCE
-    focal = 0.5 * SIDE * DISTANCE
-    return Camera(np.array([[focal, 0, SIDE / 2], [0, focal, SIDE / 2], [0, 0, 1]]), SIDE, SIDE, pose)
-
-
-def _enlarged(camera: Camera) -> Camera:
-    scale = SIDE / max(camera.width, camera.height)
-    return camera.resized(round(camera.width * scale), round(camera.height * scale))
+    focal = 0.5 * side * DISTANCE
+    return Camera(np.array([[focal, 0, side / 2], [0, focal, side / 2], [0, 0, 1]]), side, side, pose)

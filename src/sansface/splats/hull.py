@@ -11,6 +11,8 @@ CELLS = 64
 """Along the edge of the cube, as many as a picture has pixels."""
 SOLID = 0.8
 """Opacity of a splat at the beginning."""
+SPREAD = 0.6
+"""Its deviation, in sides of a square as large as its share of the surface."""
 
 
 def visual_hull(supervision: Supervision) -> Mesh:
@@ -31,9 +33,7 @@ def visual_hull(supervision: Supervision) -> Mesh:
     return largest_component(extract(outside, CELLS))
 
 
-def splats_on(
-    mesh: Mesh, count: int, degree: int, colour: np.ndarray, generator: torch.Generator
-) -> Splats:
+def splats_on(mesh: Mesh, count: int, degree: int, colour: np.ndarray, generator: torch.Generator) -> Splats:
     """Splats evenly over a surface, each as large as its share of it.
 
     Args:
@@ -46,11 +46,10 @@ def splats_on(
     corners = mesh.triangles[face]
     weights = np.stack([1 - a - b, a, b], axis=1)
     centres = np.einsum("nk,nkd->nd", weights, corners)
-    normals = mesh.face_normals[face]
-    tensors = (torch.from_numpy(np.asarray(array, dtype=np.float32)) for array in (centres, normals, colour))
-    centres, normals, colour = tensors
-    scale = 0.6 * float(share.sum() / count) ** 0.5
-    return Splats(centres, normals, scale, SOLID, colour, degree, generator)
+    arrays = centres, mesh.face_normals[face], colour
+    where, normals, tint = (torch.from_numpy(np.asarray(array, dtype=np.float32)) for array in arrays)
+    scale = SPREAD * float(share.sum() / count) ** 0.5
+    return Splats(where, normals, scale, SOLID, tint, degree, generator)
 
 
 def _coverage(view: View, points: np.ndarray) -> np.ndarray:

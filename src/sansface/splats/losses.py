@@ -1,4 +1,4 @@
-"""What a picture of splats should be like whatever it shows, and where its outline is. Each without its weight."""
+"""Losses of splats: their outline, and what they should be like anyway. Each without its weight."""
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ def coverage_loss(picture: Picture, coverage: Float[Tensor, "h w"]) -> Float[Ten
 
 
 def normal_loss(picture: Picture) -> Float[Tensor, ""]:
-    """L_n = mean Σ wᵢ (1 − nᵢ · N), eq. 14: splats lie along the surface that their depths make, of normal N."""
+    """L_n = mean Σ wᵢ (1 − nᵢ · N), eq. 14: splats lie along the surface of their depths, of normal N."""
     facing = picture.facing()
     inner = picture.solid & (facing.square().sum(dim=2) > 0)
     error = picture.opacity - (picture.normal * facing).sum(dim=2)

@@ -37,13 +37,13 @@ class Pinhole:
     rays: Float[Tensor, "h w 3"]  # through pixel centres, in camera axes, z = 1
 
 
-def pinhole(camera: Camera, device: torch.device) -> Pinhole:
-    """A camera as tensors, float32."""
+def pinhole(camera: Camera, like: Tensor) -> Pinhole:
+    """A camera as tensors of the kind and on the device of another one."""
     rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
     pixels = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
     pose = camera.cam_from_world
     arrays = camera.K, pose[:3, :3], pose[:3, 3], camera.center, pixels @ np.linalg.inv(camera.K).T
-    tensors = (torch.from_numpy(np.array(a, dtype=np.float32)).to(device) for a in arrays)
+    tensors = (torch.from_numpy(np.array(a)).to(like) for a in arrays)
     return Pinhole(camera.width, camera.height, *tensors)
 
 

@@ -1,7 +1,7 @@
 """Splats that have faded move to where pictures pull hardest: pruning and densification of a fixed number.
 
-After Kheradmand et al. 2024 (3D Gaussian Splatting as Markov Chain Monte Carlo), with the pull of Kerbl et al. 2023
-to choose by.
+After Kheradmand et al. 2024 (3D Gaussian Splatting as Markov Chain Monte Carlo), by the pull of Kerbl et
+al. 2023.
 """
 
 import torch

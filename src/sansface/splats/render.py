@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from sansface.capture import Camera
-from sansface.splats import fused, rasterise
+from sansface.splats import kernels, rasterise
 from sansface.splats.projection import Pinhole, pinhole, project
 from sansface.splats.splats import Splats
 
@@ -22,7 +23,7 @@ class Picture:
 
     colour: Float[Tensor, "h w 3"]  # sRGB, over black
     opacity: Float[Tensor, "h w"]
-    disparity: Float[Tensor, "h w"]  # mean of 1 / z, in inverse radii of the sphere; of no meaning below SOLID
+    disparity: Float[Tensor, "h w"]  # mean of 1 / z, inverse radii of the sphere; nothing below SOLID
     normal: Float[Tensor, "h w 3"]  # camera axes, towards the camera; not of unit length
     distortion: Float[Tensor, "h w"]  # Σ wᵢ wⱼ (zᵢ − zⱼ)², in squared radii to first order
     camera: Pinhole
@@ -43,20 +44,20 @@ class Picture:
 def render(splats: Splats, camera: Camera) -> Picture:
     """The picture of a camera without distortion, differentiable.
 
-    All that is blended is constant on a splat: the disparity is a plane over the picture, 1 / z = a · r, so its
-    mean is the mean of a, and its mean square that of a aᵀ. So one blending gives the depth where each ray meets
-    each splat, and eq. 13's sum over all pairs, Σ w Σ w m² − (Σ w m)² for the squares, with m = 1 / z as the
-    paper's code has it. On a CUDA device with gsplat that is gsplat's.
+    All that is blended is constant on a splat: its disparity is a plane over the picture, 1 / z = a · r, so
+    the mean needs that of a, and the mean square that of a aᵀ. So one blending gives the depths where rays
+    meet splats, and eq. 13's sum over all pairs: of squares it is Σ w Σ w m² − (Σ w m)². As in the paper's
+    code m is a disparity. On a CUDA device with gsplat the blending is gsplat's.
     """
-    seen_by = pinhole(camera, splats.centres.device)
+    seen_by = pinhole(camera, splats.centres)
     projection = project(splats, seen_by)
     # Measured from the disparity of the sphere's middle, so that little is lost in the difference.
     middle = 1 / seen_by.origin.norm()
     plane = projection.disparity - middle * plane_of_one(projection.disparity)
     squares = torch.einsum("ni,nj->nij", plane, plane).flatten(1)[:, [0, 4, 8, 1, 2, 5]]
     features = torch.cat([splats.colours(seen_by.origin), projection.normal, plane, squares], dim=1)
-    if fused.usable(splats.centres, camera):
-        blended, opacity = fused.blend(splats, seen_by, features)
+    if kernels.usable(splats.centres, camera):
+        blended, opacity = kernels.blend(splats, seen_by, features)
     else:
         blended, opacity = rasterise.blend(projection, features, camera.width, camera.height)
 
@@ -78,3 +79,12 @@ def render(splats: Splats, camera: Camera) -> Picture:
 def plane_of_one(like: Tensor) -> Tensor:
     """(3,) a of the plane 1 / z = 1."""
     return like.new_tensor([0.0, 0.0, 1.0])
+
+
+@torch.no_grad()
+def seen_normals(splats: Splats, camera: Camera) -> np.ndarray:
+    """(h, w, 3) float32 unit normals in the unit-sphere frame, NaN where a pixel has no depth."""
+    picture = render(splats, camera)
+    normal = F.normalize(picture.normal @ picture.camera.rotation, dim=2)
+    normal[~picture.solid] = torch.nan
+    return normal.cpu().numpy()

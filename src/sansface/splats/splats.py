@@ -1,4 +1,4 @@
-"""2D Gaussian splats: small elliptical discs with soft edges, in the unit-sphere frame (Huang et al. 2024, sec. 4.1).
+"""2D Gaussian splats: elliptical discs with soft edges, in the unit-sphere frame (Huang et al. 2024, sec. 4).
 
 A point of splat k's plane is p(u, v) = c + s_u t_u u + s_v t_v v (eq. 4); there its opacity is
 o exp(−(u² + v²) / 2) (eq. 6).
@@ -48,7 +48,7 @@ class Splats(nn.Module):
         self.log_scales = nn.Parameter(torch.full((n, 2), scale).log())
         self.logits = nn.Parameter(torch.full((n,), opacity).logit())
         self.waves = nn.Parameter(waves)
-        self.register_buffer("need", torch.zeros(n))  # how hard pictures have pulled since the last relocation
+        self.register_buffer("need", torch.zeros(n))  # the pull since the last relocation
 
     def axes(self) -> Float[Tensor, "n 3 3"]:
         """Columns t_u, t_v and the normal t_u × t_v: the rotation of the quaternion w, x, y, z."""

@@ -34,8 +34,8 @@ def train(
 ) -> Splats:
     """Both stages, from splats on the visual hull.
 
-    Stage 1 compares the neutral views' colour, stage 2 the moduli of the protected views and the colour of the
-    neutral ones; both the opacity with the masks. L_n and L_d are those of Huang et al. 2024, sec. 5.1.
+    Stage 1 compares the neutral views' colour, stage 2 the moduli of the protected views and the colour of
+    the neutral ones; both the opacity with the masks. L_n and L_d are those of Huang et al. 2024, sec. 5.1.
 
     Args, Raises: as `sansface.reconstruct.stages.train`.
     """
@@ -82,10 +82,11 @@ def differentiate(
     """Add the derivative of a step's weighted losses to the gradients, a view at a time; gives each loss."""
     total: dict[str, float] = {}
     for view in views:
-        losses = {name: loss / len(views) for name, loss in compared(splats, view, stage, config, supervision, generator).items()}
-        torch.stack([getattr(stage, name) * loss for name, loss in losses.items()]).sum().backward()
+        losses = compared(splats, view, stage, config, supervision, generator)
+        weighted = [getattr(stage, name) * loss for name, loss in losses.items()]
+        (torch.stack(weighted).sum() / len(views)).backward()
         for name, loss in losses.items():
-            total[name] = total.get(name, 0.0) + loss.item()
+            total[name] = total.get(name, 0.0) + loss.item() / len(views)
     return total
 
 

@@ -1,7 +1,7 @@
 """The same blending by gsplat's kernels, on a CUDA device where that extra is installed.
 
-gsplat compiles its kernels when they are first called: that needs the CUDA toolkit of torch's version and a C++
-compiler. Without gsplat the plain rasteriser runs on the GPU.
+gsplat compiles its kernels when they are first called: that needs the CUDA toolkit of torch's version and a
+C++ compiler. Without gsplat the plain rasteriser runs on the GPU.
 """
 
 from functools import cache
@@ -60,7 +60,7 @@ def _kernels() -> Any:
         built = False
     if not built:
         raise SansfaceError(
-            "gsplat cannot build its kernels here; install the CUDA toolkit of torch's version and a C++ compiler, "
-            "or uninstall gsplat to go without."
+            "gsplat cannot build its kernels here; install the CUDA toolkit of torch's version and a C++ "
+            "compiler, or uninstall gsplat to go without."
         )
     return gsplat

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.render.error_bounded import Sampler, error_bounded
 from sansface.render.sampling import look
 from sansface.render.volume import composite, render
+from sansface.splats.config import SplatStage
 
 SILHOUETTE_VIEWS = 10
 """Views whose silhouettes are compared in one step."""
@@ -232,18 +232,7 @@ def chosen(views: list[ViewRays], which: str) -> list[ViewRays]:
     return result
 
 
-class Comparison(Protocol):
-    """What is compared in a stage, and of which views."""
-
-    @property
-    def colour(self) -> float: ...
-    @property
-    def gradient(self) -> float: ...
-    @property
-    def targets(self) -> str: ...
-
-
-def comparable(views: list[ViewRays], stage: Comparison) -> list[ViewRays]:
+def comparable(views: list[ViewRays], stage: Stage | SplatStage) -> list[ViewRays]:
     """The views of a stage in which it has a pixel to compare; all of them if it compares no picture."""
     if stage.colour == 0 and stage.gradient == 0:
         return views

@@ -10,19 +10,24 @@ from torch.nn import functional as F
 
 from sansface.capture import Camera
 from sansface.reconstruct.supervision import Supervision
-from sansface.splats.projection import Pinhole
-from sansface.splats.render import render
+from sansface.splats.projection import Pinhole, pinhole, project
+from sansface.splats.rasterise import front
+from sansface.splats.render import SOLID, facing
 from sansface.splats.splats import Splats
 from sansface.surface import Mesh, extract
 
+FINER = 5
+"""Of the depth pictures: their outlines are as narrow as the splats say."""
 AROUND = 24
 """Cameras on a sphere, beside the views' own: for what those saw too flatly, such as the crown."""
 DISTANCE = 3.4
 """Of those cameras from the middle, in radii."""
 TRUNCATION = 0.05
 """Farther than this behind a depth nothing is known of it; in radii."""
-APART = 0.02
-"""Standard deviation in radii of what a ray meets; where it is more, at an edge, there is no depth."""
+APART = 0.05
+"""Splats so near to the median one along a ray make the same surface, in radii."""
+GRAZING = 0.2
+"""A surface seen under a smaller cosine, such as the one between two sides of an edge, has no depth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +60,12 @@ def fuse(splats: Splats, supervision: Supervision, cells: int) -> Mesh:
 @torch.no_grad()
 def depths(splats: Splats, camera: Camera) -> Depths:
     """What one camera says of depth."""
-    picture = render(splats, camera)
-    facing = picture.facing()
-    cosine = -(facing * F.normalize(picture.camera.rays, dim=2)).sum(dim=2)
-    sharp = picture.distortion < APART**2 * picture.opacity.square()
-    solid = picture.solid & sharp & (cosine > 0)
-    planes = [picture.disparity, solid.float(), (~picture.solid).float(), cosine * solid]
-    return Depths(picture.camera, torch.stack(planes))
+    hole = pinhole(camera, splats.centres)
+    disparity, opacity = front(project(splats, hole, FINER), hole.rays, APART)
+    cosine = -(facing(disparity, hole.rays) * F.normalize(hole.rays, dim=2)).sum(dim=2)
+    there = opacity >= SOLID
+    solid = there & (cosine > GRAZING)
+    return Depths(hole, torch.stack([disparity, solid.float(), (~there).float(), cosine * solid]))
 
 
 @torch.no_grad()

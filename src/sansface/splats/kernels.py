@@ -25,14 +25,18 @@ def usable(tensor: Tensor, camera: Camera) -> bool:
 
 
 def blend(
-    splats: Splats, camera: Pinhole, features: Float[Tensor, "n c"]
+    splats: Splats, camera: Pinhole, features: Float[Tensor, "n c"], finer: int
 ) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
     """As `rasterise.blend`; eq. 11's disc lies around the middle of the splat's box, not around its centre.
+
+    gsplat's filter is of its own picture's pixels, so for a finer one a larger picture is made, and of that
+    the middle of every pixel taken.
 
     Raises:
         SansfaceError: gsplat's kernels cannot be built here.
     """
     pose = torch.eye(4, device=features.device)
+    enlarged = camera.K * camera.K.new_tensor([[finer], [finer], [1]])
     pose[:3, :3], pose[:3, 3] = camera.rotation, camera.shift
     flat = torch.ones_like(splats.log_scales[:, :1])
     blended, opacity, *_ = _kernels().rasterization_2dgs(
@@ -42,12 +46,13 @@ def blend(
         splats.opacities(),
         features,
         pose[None],
-        camera.K[None],
-        camera.width,
-        camera.height,
+        enlarged[None],
+        finer * camera.width,
+        finer * camera.height,
         near_plane=NEAR,
     )
-    return blended[0], opacity[0, ..., 0]
+    middle = slice(finer // 2, None, finer)
+    return blended[0, middle, middle], opacity[0, middle, middle, 0]
 
 
 @cache

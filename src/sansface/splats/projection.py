@@ -67,9 +67,10 @@ class Projection:
     low: Float[Tensor, "n 2"]  # box of all places whose opacity counts, no graph
     high: Float[Tensor, "n 2"]
     seen: Bool[Tensor, " n"]  # in front of the camera, not too faint, box within the picture
+    finer: int  # the low-pass filter is that of a picture so many times as large
 
 
-def project(splats: Splats, camera: Pinhole) -> Projection:
+def project(splats: Splats, camera: Pinhole, finer: int = 1) -> Projection:
     """Splats in the picture of a camera."""
     axes = camera.rotation @ splats.axes()
     place = splats.centres @ camera.rotation.T + camera.shift
@@ -89,14 +90,14 @@ def project(splats: Splats, camera: Pinhole) -> Projection:
     forward = place.new_tensor([0.0, 0.0, 1.0]) / safe[:, None]
     disparity = torch.where(steep[:, None], plane, forward)
 
-    low, high = _box(matrix.detach(), centre.detach(), opacity.detach())
+    low, high = _box(matrix.detach(), centre.detach(), opacity.detach(), finer)
     size = low.new_tensor([camera.width, camera.height])
     seen = seen & (high > 0).all(dim=1) & (low < size).all(dim=1)
     towards = torch.where(along > 0, -1.0, 1.0)[:, None]
-    return Projection(adjugate, centre, opacity, depth, normal * towards, disparity, low, high, seen)
+    return Projection(adjugate, centre, opacity, depth, normal * towards, disparity, low, high, seen, finer)
 
 
-def _box(matrix: Tensor, centre: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
+def _box(matrix: Tensor, centre: Tensor, opacity: Tensor, finer: int) -> tuple[Tensor, Tensor]:
     """Low and high corner (n, 2) of where the opacity is `FAINT` or more.
 
     The ellipse u² + v² = r² is a conic whose dual in the picture is M diag(r², r², −1) Mᵀ; the tangents along
@@ -111,7 +112,7 @@ def _box(matrix: Tensor, centre: Tensor, opacity: Tensor) -> tuple[Tensor, Tenso
     middle = torch.stack([(weight * row * rows[2]).sum(dim=1) for row in rows[:2]], dim=1) / corner[:, None]
     square = torch.stack([(weight * row * row).sum(dim=1) for row in rows[:2]], dim=1) / corner[:, None]
     half = (middle.square() - square).clamp(min=0).sqrt()
-    disc = (reach / 2).sqrt()[:, None]
+    disc = (reach / 2).sqrt()[:, None] / finer
     low, high = torch.minimum(middle - half, centre - disc), torch.maximum(middle + half, centre + disc)
     # One that passes the camera's plane may be anywhere.
     far = low.new_tensor(1e9)

@@ -22,13 +22,42 @@ def blend(
 ) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
     """Σ w f and Σ w of the splats at each pixel's centre; w = α Π (1 − α), over all nearer ones."""
     splat, pixel, starts = pairs(projection, width, height)
-    alpha = opacity_at(_table(projection), splat, pixel, width)
+    alpha = opacity_at(_table(projection), splat, pixel, width, projection.finer)
     weight = alpha * passing(alpha, starts, pixel)
     # An opacity is blended as a feature of one.
     features = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
     blended = F.embedding_bag(splat, features, starts[:-1], mode="sum", per_sample_weights=weight)
     blended = blended.view(height, width, -1)
     return blended[..., :-1], blended[..., -1]
+
+
+@torch.no_grad()
+def front(
+    projection: Projection, rays: Float[Tensor, "h w 3"], apart: float
+) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+    """The disparity of the first surface, and the opacity; of no meaning where the opacity is less than ½.
+
+    The mean over all splats whose depth is at most `apart` from the median one, where half of the light is left:
+    the mean over all of them would count the little that shines through to the far side of the head.
+
+    Args:
+        rays: through pixel centres, in camera axes, z = 1.
+    """
+    height, width, _ = rays.shape
+    splat, pixel, starts = pairs(projection, width, height)
+    alpha = opacity_at(_table(projection), splat, pixel, width, projection.finer)
+    light = passing(alpha, starts, pixel)
+    disparity = (projection.disparity[splat] * rays.view(-1, 3)[pixel]).sum(dim=1).clamp(min=1e-3)
+
+    def per_pixel(values: Tensor) -> Tensor:
+        return torch.zeros(width * height).to(values).index_add(0, pixel, values)
+
+    bright = per_pixel((light > 0.5).to(alpha)).long()
+    middle = (starts[:-1] + bright - 1).clamp(min=0, max=max(0, len(splat) - 1))
+    near = (1 / disparity - 1 / disparity[middle[pixel]]).abs() <= apart
+    weight = alpha * light
+    mean = per_pixel(weight * near * disparity) / per_pixel(weight * near).clamp(min=1e-6)
+    return mean.view(height, width), per_pixel(weight).view(height, width)
 
 
 @torch.no_grad()
@@ -53,7 +82,7 @@ def pairs(
     row = torch.div(place, wide, rounding_mode="floor")
     pixel = (first[splat, 1] + row) * width + first[splat, 0] + place - row * wide
 
-    alpha = opacity_at(_table(projection), splat, pixel, width)
+    alpha = opacity_at(_table(projection), splat, pixel, width, projection.finer)
     counts = alpha >= FAINT
     splat, pixel, alpha = splat[counts], pixel[counts], alpha[counts]
     pixel, order = pixel.int().sort(stable=True)  # a quarter of the time that 64 bits take
@@ -64,18 +93,19 @@ def pairs(
 
 
 def opacity_at(
-    table: Float[Tensor, "n 12"], splat: Int[Tensor, " m"], pixel: Int[Tensor, " m"], width: int
+    table: Float[Tensor, "n 12"], splat: Int[Tensor, " m"], pixel: Int[Tensor, " m"], width: int, finer: int
 ) -> Float[Tensor, " m"]:
     """α = o max(exp(−(u² + v²) / 2), exp(−d²)), eq. 11, with d pixels from a splat's centre to the pixel's.
 
     The second is the low-pass filter of deviation √½: a splat that is seen edge-on, or is tiny, does not fall
-    between the rays.
+    between the rays. But it widens outlines by most of a pixel, which is much of a picture of 64; so d may be
+    counted in the pixels of one that is so many times `finer`.
     """
     x, y = pixel % width + 0.5, torch.div(pixel, width, rounding_mode="floor") + 0.5
     ax, ay, az, bx, by, bz, cx, cy, cz, mx, my, opacity = F.embedding(splat, table).unbind(dim=1)
     u, v, w = ax * x + ay * y + az, bx * x + by * y + bz, cx * x + cy * y + cz
     inside = (u * u + v * v) / (w * w).clamp(min=1e-12)
-    beside = 2 * ((x - mx).square() + (y - my).square())
+    beside = 2 * finer**2 * ((x - mx).square() + (y - my).square())
     return (opacity * torch.exp(-0.5 * torch.minimum(inside, beside))).clamp(max=OPAQUE)
 
 

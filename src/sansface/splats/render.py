@@ -34,30 +34,37 @@ class Picture:
         return self.opacity >= SOLID
 
     def facing(self) -> Float[Tensor, "h w 3"]:
-        """Unit normals of the surface that the depths are (eq. 15), towards the camera; 0 on the border."""
-        points = self.camera.rays / self.disparity.clamp(min=1e-3)[..., None]
-        across, down = points[1:-1, 2:] - points[1:-1, :-2], points[2:, 1:-1] - points[:-2, 1:-1]
-        normal = F.normalize(torch.linalg.cross(down, across), dim=2)
-        return F.pad(normal, (0, 0, 1, 1, 1, 1))
+        """Unit normals of the surface that the depths are, towards the camera; 0 on the border."""
+        return facing(self.disparity, self.camera.rays)
 
 
-def render(splats: Splats, camera: Camera) -> Picture:
+def facing(disparity: Float[Tensor, "h w"], rays: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w 3"]:
+    """Unit normals by the differences of neighbouring points (eq. 15), in the rays' axes; 0 on the border."""
+    points = rays / disparity.clamp(min=1e-3)[..., None]
+    across, down = points[1:-1, 2:] - points[1:-1, :-2], points[2:, 1:-1] - points[:-2, 1:-1]
+    return F.pad(F.normalize(torch.linalg.cross(down, across), dim=2), (0, 0, 1, 1, 1, 1))
+
+
+def render(splats: Splats, camera: Camera, finer: int = 1) -> Picture:
     """The picture of a camera without distortion, differentiable.
 
     All that is blended is constant on a splat: its disparity is a plane over the picture, 1 / z = a · r, so
     the mean needs that of a, and the mean square that of a aᵀ. So one blending gives the depths where rays
     meet splats, and eq. 13's sum over all pairs: of squares it is Σ w Σ w m² − (Σ w m)². As in the paper's
     code m is a disparity. On a CUDA device with gsplat the blending is gsplat's.
+
+    Args:
+        finer: the low-pass filter is that of a picture so many times as large, an odd number.
     """
     seen_by = pinhole(camera, splats.centres)
-    projection = project(splats, seen_by)
+    projection = project(splats, seen_by, finer)
     # Measured from the disparity of the sphere's middle, so that little is lost in the difference.
     middle = 1 / seen_by.origin.norm()
     plane = projection.disparity - middle * plane_of_one(projection.disparity)
     squares = torch.einsum("ni,nj->nij", plane, plane).flatten(1)[:, [0, 4, 8, 1, 2, 5]]
     features = torch.cat([splats.colours(seen_by.origin), projection.normal, plane, squares], dim=1)
     if kernels.usable(splats.centres, camera):
-        blended, opacity = kernels.blend(splats, seen_by, features)
+        blended, opacity = kernels.blend(splats, seen_by, features, finer)
     else:
         blended, opacity = rasterise.blend(projection, features, camera.width, camera.height)
 

@@ -100,7 +100,7 @@ def compared(
 ) -> dict[str, Tensor]:
     """Render a window of a view and compare all that is known of it."""
     cut = window(view, stage.gradient > 0, config.patch, generator)
-    picture = render(splats, part(view.camera, cut.corner, cut.size))
+    picture = render(splats, part(view.camera, cut.corner, cut.size), config.finer)
     losses = {
         "coverage": coverage_loss(picture, cut.crop(view.coverage)),
         "normal": normal_loss(picture),

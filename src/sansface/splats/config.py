@@ -14,10 +14,10 @@ class SplatStage:
     steps: int
     colour: float = 1.0  # of L_rgb
     gradient: float = 0.0  # of L_grad
-    coverage: float = 1.0  # of the opacity against the masks: ours
+    coverage: float = 2.0  # of the opacity against the masks: ours
     normal: float = 0.3  # of L_n
     distortion: float = 10.0  # of L_d
-    smoothness: float = 0.2  # of the normals: ours
+    smoothness: float = 0.05  # of the normals: ours
     targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
     views: int = 2  # pictures a step
 
@@ -40,7 +40,7 @@ class SplatConfig:
     relocation: int = 50  # steps between two
     centre_rate: float = 1e-3  # Adam's rates at a stage's start
     turn_rate: float = 1e-2
-    scale_rate: float = 1e-2
+    scale_rate: float = 3e-3
     opacity_rate: float = 3e-2
     colour_rate: float = 2e-2
     rate_decay: float = 0.05  # of the rates from a stage's start to its end
@@ -69,10 +69,10 @@ def splats(resolution: int) -> SplatConfig:
     detail = max(1.0, resolution / 64)
     return SplatConfig(
         preset="splats",
-        count=round(4000 * detail),
+        count=round(8000 * detail),
         degree=1,
-        stage1=SplatStage(steps=150, targets="neutral"),
-        stage2=SplatStage(steps=450, gradient=4.0, views=3),
+        stage1=SplatStage(steps=60, targets="neutral"),
+        stage2=SplatStage(steps=300, gradient=4.0, views=3),
         patch=round(64 * detail**0.5),
         finer=2 * round(2 / detail) + 1,
     )

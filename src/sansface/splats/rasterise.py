@@ -35,10 +35,10 @@ def blend(
 def front(
     projection: Projection, rays: Float[Tensor, "h w 3"], apart: float
 ) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
-    """The disparity of the first surface, and the opacity; of no meaning where the opacity is less than ½.
+    """The disparity of the first surface, and the opacity; meaningless below an opacity of ½.
 
-    The mean over all splats whose depth is at most `apart` from the median one, where half of the light is left:
-    the mean over all of them would count the little that shines through to the far side of the head.
+    The mean over all splats whose depth is at most `apart` from the median one, behind which half of the
+    light is gone. One over all would count the little that shines through to the far side of the head.
 
     Args:
         rays: through pixel centres, in camera axes, z = 1.

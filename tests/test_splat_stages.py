@@ -34,10 +34,8 @@ GREY = np.full(3, 0.5)
 
 def small(steps1: int = 3, steps2: int = 3, **changes):
     """Few splats and steps."""
-    stages = {"stage1": {"steps": steps1}, "stage2": {"steps": steps2}}
-    return changed(
-        preset("splats"), {"count": 300, "relocation": 2, "mesh_resolution": 24} | stages | changes
-    )
+    stages = {"stage1": {"steps": steps1}, "stage2": {"steps": steps2, "relocation": 2}}
+    return changed(preset("splats"), {"count": 300, "mesh_resolution": 24} | stages | changes)
 
 
 def trained(config, seed: int = 0, supervision=None, **options):
@@ -110,7 +108,7 @@ def test_losses_are_small_on_a_good_surface_and_large_on_a_bad_one():
 # --- how they move ---
 
 
-def test_faded_splats_move_to_where_the_pull_is_and_halve_what_is_there():
+def test_idle_splats_move_to_where_the_pull_is_and_halve_what_is_there():
     splats, config = ball_of_splats(count=100), small()
     optimiser = make_optimiser(splats, config)
     for parameter in splats.parameters():
@@ -120,7 +118,10 @@ def test_faded_splats_move_to_where_the_pull_is_and_halve_what_is_there():
             "exp_avg_sq": torch.ones_like(parameter),
         }
     with torch.no_grad():
-        splats.logits[:5] = -6
+        splats.logits[:3] = -6
+        splats.need.fill_(0.02)
+        splats.need[:3] = 1.0
+        splats.need[3:5] = 0.0
         splats.need[40:60] = 1.0
     before = {name: value.clone() for name, value in splats.state_dict().items()}
     assert relocate(splats, optimiser, torch.Generator().manual_seed(0)) == 5
@@ -128,7 +129,7 @@ def test_faded_splats_move_to_where_the_pull_is_and_halve_what_is_there():
     assert changed_rows[:5].all()
     wholes = changed_rows.nonzero()[5:, 0]
     assert len(wholes) == 5
-    assert ((wholes >= 40) & (wholes < 60)).all()
+    assert ((wholes >= 40) & (wholes < 60)).sum() >= 4  # the others pull a fiftieth as hard
     assert (splats.opacities() >= FADED - 1e-6).all()
     torch.testing.assert_close((1 - splats.opacities()[wholes]).square(), torch.full((5,), 0.1))
     for i in range(5):  # each lies beside one of those that were halved, as far away as that moved

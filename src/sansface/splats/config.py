@@ -15,15 +15,16 @@ class SplatStage:
     colour: float = 1.0  # of L_rgb
     gradient: float = 0.0  # of L_grad
     coverage: float = 2.0  # of the opacity against the masks: ours
-    normal: float = 0.3  # of L_n
+    normal: float = 0.5  # of L_n
     distortion: float = 10.0  # of L_d
-    smoothness: float = 0.05  # of the normals: ours
+    smoothness: float = 0.1  # of the normals: ours
     targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
     views: int = 2  # pictures a step
+    relocation: int = 0  # steps between two; 0: splats stay, as they must while some are seen by no target
 
     def __post_init__(self) -> None:
         weights = {"colour", "gradient", "coverage", "normal", "distortion", "smoothness"}
-        at_least(self, steps=0, views=1, **dict.fromkeys(weights, 0))
+        at_least(self, steps=0, views=1, relocation=0, **dict.fromkeys(weights, 0))
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,8 @@ class SplatConfig:
     stage2: SplatStage
     patch: int = 64  # side of the pictures' window that a step renders, pixels
     finer: int = 1  # the rasteriser's filter is that of a picture so many times as large; odd
-    relocation: int = 50  # steps between two
-    centre_rate: float = 1e-3  # Adam's rates at a stage's start
-    turn_rate: float = 1e-2
+    centre_rate: float = 4e-4  # Adam's rates at a stage's start
+    turn_rate: float = 3e-3
     scale_rate: float = 3e-3
     opacity_rate: float = 3e-2
     colour_rate: float = 2e-2
@@ -48,7 +48,7 @@ class SplatConfig:
     mesh_resolution: int = 128  # cells along the cube's edge
 
     def __post_init__(self) -> None:
-        at_least(self, count=1, patch=3, finer=1, relocation=1, mesh_resolution=2, rate_decay=0)
+        at_least(self, count=1, patch=3, finer=1, mesh_resolution=2, rate_decay=0)
         at_least(self, centre_rate=0, turn_rate=0, scale_rate=0, opacity_rate=0, colour_rate=0)
         if self.degree not in (0, 1):
             raise SansfaceError(f"the degree of the colours is 0 or 1, not {self.degree!r}; correct it.")
@@ -69,10 +69,10 @@ def splats(resolution: int) -> SplatConfig:
     detail = max(1.0, resolution / 64)
     return SplatConfig(
         preset="splats",
-        count=round(8000 * detail),
+        count=round(5000 * detail),
         degree=1,
         stage1=SplatStage(steps=60, targets="neutral"),
-        stage2=SplatStage(steps=300, gradient=4.0, views=3),
+        stage2=SplatStage(steps=300, gradient=4.0, views=3, relocation=50),
         patch=round(64 * detail**0.5),
         finer=2 * round(2 / detail) + 1,
     )

@@ -1,4 +1,4 @@
-"""Splats that have faded move to where pictures pull hardest: pruning and densification of a fixed number.
+"""Splats that show nothing move to where pictures pull hardest: pruning and densification of a fixed number.
 
 After Kheradmand et al. 2024 (3D Gaussian Splatting as Markov Chain Monte Carlo), by the pull of Kerbl et
 al. 2023.
@@ -10,6 +10,8 @@ from sansface.splats.splats import Splats
 
 FADED = 0.05
 """Opacity below which a splat moves."""
+IDLE = 0.05
+"""One that was pulled at by less than this share of the mean is hidden, and moves too."""
 SMALLER = 1.6
 """Each of two halves is so much smaller than the whole was (Kerbl et al. 2023)."""
 
@@ -22,7 +24,7 @@ def pull(splats: Splats) -> None:
 
 @torch.no_grad()
 def relocate(splats: Splats, optimiser: torch.optim.Adam, generator: torch.Generator) -> int:
-    """Put each faded splat beside one that is drawn by its need, and halve that; both forget Adam's moments.
+    """Put each idle splat beside one that is drawn by its need, and halve that; both forget Adam's moments.
 
     Args:
         generator: on the splats' device.
@@ -30,9 +32,9 @@ def relocate(splats: Splats, optimiser: torch.optim.Adam, generator: torch.Gener
     Returns:
         how many moved.
     """
-    faded = splats.opacities() < FADED
-    need = splats.need * ~faded
-    moving = faded.nonzero()[:, 0][: int((need > 0).sum())]
+    idle = (splats.opacities() < FADED) | (splats.need < IDLE * splats.need.mean())
+    need = splats.need * ~idle
+    moving = idle.nonzero()[:, 0][: int((need > 0).sum())]
     splats.need.zero_()
     if not len(moving):
         return 0

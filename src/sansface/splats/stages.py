@@ -21,7 +21,7 @@ from sansface.splats.render import render
 from sansface.splats.splats import Splats
 
 RELOCATING = 0.7
-"""Share of a stage in which faded splats move; the rest lets the last ones settle."""
+"""Share of a stage in which idle splats move; the rest lets the last ones settle."""
 
 
 def train(
@@ -65,7 +65,7 @@ def train(
                 )
             pull(splats)
             optimiser.step()
-            if (step + 1) % config.relocation == 0 and progress < RELOCATING:
+            if stage.relocation and (step + 1) % stage.relocation == 0 and progress < RELOCATING:
                 losses["moved"] = relocate(splats, optimiser, generator)
             watch(Moment(number, step + 1, stage.steps, losses, splats, optimiser))
     return splats

@@ -169,7 +169,7 @@ def test_both_stages_learn_and_say_what():
 
 
 def test_the_ball_is_learnt():
-    splats, moments = trained(small(20, 20, count=600))
+    splats, moments = trained(small(15, 15, count=400))
 
     def mean(stage: int, name: str, part: slice) -> float:
         values = [m.losses[name] for m in moments if m.stage == stage and name in m.losses]
@@ -183,7 +183,7 @@ def test_the_ball_is_learnt():
     assert np.abs(distance - 1).mean() < 0.05
 
 
-@pytest.mark.parametrize("cut", [(1, 2), (1, 3), (2, 1), (2, 2)])
+@pytest.mark.parametrize("cut", [(1, 3), (2, 1)])
 def test_a_resumed_training_is_the_undisturbed_one(tmp_path, cut):
     config = small(3, 3)
     whole, _ = trained(config)

@@ -17,7 +17,7 @@ class SplatStage:
     coverage: float = 2.0  # of the opacity against the masks: ours
     normal: float = 0.5  # of L_n
     distortion: float = 10.0  # of L_d
-    smoothness: float = 0.1  # of the normals: ours
+    smoothness: float = 0.2  # of the normals: ours
     targets: str = "all"  # views that are rendered and compared: neutral, sensitive or all
     views: int = 2  # pictures a step
     relocation: int = 0  # steps between two; 0: splats stay, as they must while some are seen by no target
@@ -69,10 +69,10 @@ def splats(resolution: int) -> SplatConfig:
     detail = max(1.0, resolution / 64)
     return SplatConfig(
         preset="splats",
-        count=round(5000 * detail),
+        count=round(6000 * detail),
         degree=1,
         stage1=SplatStage(steps=60, targets="neutral"),
-        stage2=SplatStage(steps=300, gradient=4.0, views=3, relocation=50),
+        stage2=SplatStage(steps=250, gradient=4.0, views=3, relocation=50),
         patch=round(64 * detail**0.5),
         finer=2 * round(2 / detail) + 1,
     )

@@ -11,7 +11,7 @@ CELLS = 64
 """Along the edge of the cube, as many as a picture has pixels."""
 SOLID = 0.8
 """Opacity of a splat at the beginning."""
-SPREAD = 0.5
+SPREAD = 0.75
 """Its deviation, in sides of a square as large as its share of the surface."""
 
 

@@ -18,7 +18,7 @@ from sansface.bench.trials import TABLES, half_the_neutral, half_the_views, stri
 from sansface.capture import Role
 from sansface.cli import main
 from sansface.cli.bench import TableName
-from sansface.cli.words import PresetName
+from sansface.cli.words import FieldPreset, PresetName
 from sansface.errors import SansfaceError
 from sansface.evaluate.h3ds import h3ds_distance
 from sansface.fields.template import shipped_template
@@ -66,7 +66,7 @@ def test_steps_are_the_papers():
     assert all_rgb_in_as_many_steps(preset("fast")) is None  # as many anyway
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", get_args(FieldPreset))
 def test_each_trial_changes_what_it_says(name):
     config = preset(name)
     tables = {trial.name: trial for table in TABLES.values() for trial in table.trials}

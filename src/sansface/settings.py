@@ -9,6 +9,15 @@ from typing import Any
 from sansface.errors import SansfaceError
 
 
+def at_least(settings: Any, **least: int) -> None:
+    """Raises SansfaceError for the first named value of a settings object that is less than given here."""
+    for name, value in least.items():
+        if not getattr(settings, name) >= value:
+            raise SansfaceError(
+                f"the setting {name} is at least {value}, not {getattr(settings, name)}; correct it."
+            )
+
+
 def with_settings(settings: Any, assignments: Iterable[str]) -> Any:
     """A copy of a frozen settings object with the named values replaced.
 

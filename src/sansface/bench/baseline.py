@@ -6,12 +6,13 @@ written.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from sansface.capture import Camera, Capture, Frame, Role
 from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.protect.reduce import WHOLE, reduce
-from sansface.reconstruct.config import Config, preset
+from sansface.reconstruct.config import AnyConfig, Config, changed, preset
 from sansface.reconstruct.supervision import Kind, Supervision, View
 
 
@@ -36,8 +37,8 @@ def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervi
     )
 
 
-def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config:
-    """The `fast` preset on colour: one schedule over all views, no Lipschitz bound, no volume term.
+def baseline_config(with_gradient: bool = False, resolution: int = 64, name: str = "fast") -> AnyConfig:
+    """A preset on colour: one schedule over all views, no Lipschitz bound, no volume term.
 
     The first stage's steps show every view at the scales of β and smoothness of our stage 1, the second's at
     those of our stage 2; docs/results.md lists the trials by which weights and steps were chosen.
@@ -45,9 +46,10 @@ def baseline_config(with_gradient: bool = False, resolution: int = 64) -> Config
     Args:
         with_gradient: compare the moduli of the colours too.
         resolution: of the pictures' longer side.
+        name: of the preset, `fast` or `splats`.
     """
-    fast = preset("fast", resolution)
-    return _on_all_colours(fast, gradient=fast.stage2.gradient if with_gradient else 0.0)
+    protected = preset(name, resolution)
+    return _on_all_colours(protected, protected.stage2.gradient if with_gradient else 0.0)
 
 
 def all_rgb(config: Config) -> Config:
@@ -68,22 +70,18 @@ def all_rgb_in_as_many_steps(config: Config) -> Config | None:
     return _volsdf(config, config.stage1.steps + config.stage2.steps)
 
 
-def _on_all_colours(fast: Config, gradient: float = 0.0) -> Config:
-    everything = {
-        "targets": "all",
-        "silhouettes": "all",
-        "colour": 2.0,
-        "coverage": 4.0,
-        "gradient": gradient,
-        "lipschitz": 0.0,
-        "volume": None,
-    }
-    return replace(
-        fast,
-        rate_shape="exponential",
-        stage1=replace(fast.stage1, **everything),
-        stage2=replace(fast.stage2, **everything),
-    )
+def _on_all_colours(protected: AnyConfig, gradient: float = 0.0) -> Any:
+    everything: dict[str, Any] = {"targets": "all", "gradient": gradient}
+    if isinstance(protected, Config):
+        protected = replace(protected, rate_shape="exponential")
+        everything |= {
+            "silhouettes": "all",
+            "colour": 2.0,
+            "coverage": 4.0,
+            "lipschitz": 0.0,
+            "volume": None,
+        }
+    return changed(protected, {"stage1": everything, "stage2": everything})
 
 
 def _volsdf(config: Config, steps: int) -> Config:

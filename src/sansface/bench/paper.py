@@ -24,7 +24,7 @@ from sansface.fields.template import shipped_template
 from sansface.files import read_json, write_json
 from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings, protect
-from sansface.reconstruct.config import preset
+from sansface.reconstruct.config import Config, preset
 from sansface.reconstruct.run import Progress, reconstruct
 from sansface.reconstruct.supervision import from_bundle
 from sansface.settings import with_settings
@@ -178,7 +178,10 @@ def run_trial(
     """Reconstruct and score once, or read what was scored; None where the trial cannot be made here."""
     capture = trial.frames(subject.capture)
     protection = replace(ProtectSettings(resolution=resolution), **trial.protect)
-    config = trial.config(with_settings(preset(preset_name, protection.resolution), settings))
+    plain = with_settings(preset(preset_name, protection.resolution), settings)
+    if not isinstance(plain, Config):
+        raise SansfaceError(f"the trials are for fields, which {preset_name} is not; choose fast or paper.")
+    config = trial.config(plain)
     if capture is None or config is None:
         return None
     folder = place(out, subject.name, preset_name, trial.name, seed)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import OmitSubcommandPrefixes, Positional, UseAppendAction, subcommand
 
 from sansface.cli.reconstruct import train
-from sansface.cli.words import CaptureFormat, Flag, Out, PresetName, Settings
+from sansface.cli.words import CaptureFormat, FieldPreset, Flag, Out, Settings
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.progress import progress_bar
@@ -39,6 +39,8 @@ class Baseline:
     """Folder for the results; must be empty or new."""
     format: CaptureFormat = None
     """Of the capture, where its folder does not tell."""
+    preset: Literal["fast", "splats"] = "fast"
+    """Of the reconstruction that is compared with."""
     with_gradient: Flag = False
     """Compare gradient magnitudes of the sensitive frames, too."""
     steps_scale: float = 1.0
@@ -62,7 +64,7 @@ class Baseline:
         from sansface.formats import read_capture
         from sansface.protect.pipeline import ProtectSettings
 
-        config = with_settings(baseline_config(self.with_gradient, self.resolution), self.set)
+        config = with_settings(baseline_config(self.with_gradient, self.resolution, self.preset), self.set)
         if not 0 < self.steps_scale < float("inf"):
             raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
         steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
@@ -87,7 +89,7 @@ class Paper:
     """Folder for runs and tables; what it holds is gone on with."""
     table: UseAppendAction[tuple[TableName, ...]] = ()
     """Which comparison; can be said again. Else all."""
-    preset: PresetName = "fast"
+    preset: FieldPreset = "fast"
     """paper has VolSDF's own network and 20,000 steps a run: for a GPU; paper-small is a tenth of it."""
     seeds: tuple[int, ...] = (0,)
     """Each trial is run with each."""

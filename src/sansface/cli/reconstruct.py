@@ -16,7 +16,7 @@ from sansface.settings import with_settings
 if TYPE_CHECKING:
     from sansface.cli.bench import Baseline
     from sansface.fields.template import Template
-    from sansface.reconstruct.config import Config
+    from sansface.reconstruct.config import AnyConfig
     from sansface.reconstruct.run import Progress
     from sansface.reconstruct.supervision import Supervision
 
@@ -40,7 +40,7 @@ class Reconstruct:
     where the bundle has no neutral frames."""
     preset: PresetName = "fast"
     """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience; paper-small:
-    a tenth of that with small networks, for comparisons."""
+    a tenth of that with small networks, for comparisons. splats: a second one, 2D Gaussian splatting."""
     seed: int = 0
     """Decides everything random."""
     device: str = "auto"
@@ -137,7 +137,7 @@ class Render:
 
 def train(
     supervision: "Supervision",
-    config: "Config",
+    config: "AnyConfig",
     options: "Reconstruct | Baseline",
     keep_radiance: bool = False,
     mesh_format: str = "ply",

@@ -10,7 +10,8 @@ from sansface.errors import SansfaceError
 CaptureFormat = (
     Literal["transforms", "sdfstudio", "facescape", "nersemble", "h3ds", "npz", "colmap"] | None
 )  # the names of sansface.formats.FORMATS
-PresetName = Literal["fast", "paper", "paper-small"]  # the names of sansface.reconstruct.config.PRESETS
+FieldPreset = Literal["fast", "paper", "paper-small"]
+PresetName = Literal["fast", "paper", "paper-small", "splats"]  # the names of reconstruct.config.PRESETS
 Out = Annotated[Path, arg(aliases=("-o",))]
 Flag = FlagCreatePairsOff[bool]
 Settings = UseAppendAction[tuple[str, ...]]

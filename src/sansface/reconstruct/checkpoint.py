@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from sansface.errors import SansfaceError
-from sansface.fields.field import Field
 from sansface.files import written_beside
 
 NAME = "checkpoint.safetensors"
@@ -23,7 +23,7 @@ class Checkpoint:
     run: dict[str, Any]
     tensors: dict[str, torch.Tensor]
 
-    def restore(self, field: Field, optimiser: torch.optim.Adam | None = None) -> None:
+    def restore(self, field: nn.Module, optimiser: torch.optim.Adam | None = None) -> None:
         """Put the values into a field of the same config, and its stage's optimiser if training goes on."""
         names = set(field.state_dict())
         try:
@@ -46,7 +46,7 @@ class Checkpoint:
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
-def save(path: Path, field: Field, optimiser: torch.optim.Adam, run: dict[str, Any]) -> None:
+def save(path: Path, field: nn.Module, optimiser: torch.optim.Adam, run: dict[str, Any]) -> None:
     """Write a checkpoint.
 
     Raises:

@@ -1,9 +1,12 @@
 """Settings of a reconstruction: frozen, named presets, unknown keys refused, every schedule as data."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from sansface.errors import SansfaceError
+from sansface.settings import at_least
+from sansface.splats.config import SplatConfig, splats
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Stage:
     views: int = 2  # pictures a step
 
     def __post_init__(self) -> None:
-        _at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
+        at_least(self, steps=0, views=1, colour=0, gradient=0, eikonal=0, lipschitz=0, coverage=0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Config:
 
     def __post_init__(self) -> None:
         # A look needs neighbours on both sides, and so does a pixel's σ; each of ten views gets its rays.
-        _at_least(self, coarse_looks=3, patch=3, samples=1, silhouette_rays=10, mesh_resolution=2)
+        at_least(self, coarse_looks=3, patch=3, samples=1, silhouette_rays=10, mesh_resolution=2)
         if self.rate_shape not in ("exponential", "cosine"):
             raise SansfaceError(
                 f"the rates' shape is 'exponential' or 'cosine', not {self.rate_shape!r}; correct it."
@@ -79,19 +82,11 @@ class Config:
             raise SansfaceError(
                 f"the sampler is 'near-surface' or 'error-bounded', not {self.sampler!r}; correct it."
             )
-        _at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
+        at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)
-
-
-def _at_least(settings: Any, **least: int) -> None:
-    for name, value in least.items():
-        if not getattr(settings, name) >= value:
-            raise SansfaceError(
-                f"the setting {name} is at least {value}, not {getattr(settings, name)}; correct it."
-            )
 
 
 def _fast(resolution: int) -> Config:
@@ -193,10 +188,18 @@ def _paper_small(resolution: int) -> Config:
     )
 
 
-PRESETS = {"fast": _fast, "paper": _paper, "paper-small": _paper_small}
+AnyConfig = Config | SplatConfig
+"""Of either renderer. Both have two stages with their steps, and the cells of the mesh."""
+
+PRESETS: dict[str, Callable[[int], AnyConfig]] = {
+    "fast": _fast,
+    "paper": _paper,
+    "paper-small": _paper_small,
+    "splats": splats,
+}
 
 
-def preset(name: str, resolution: int = 64) -> Config:
+def preset(name: str, resolution: int = 64) -> AnyConfig:
     """A preset by name.
 
     Args:
@@ -230,8 +233,8 @@ def changed(config: Any, changes: dict[str, Any]) -> Any:
     return replace(config, **values)
 
 
-def from_dict(values: dict[str, Any]) -> Config:
-    """A config as `Config.as_dict` wrote it, after its way through JSON.
+def from_dict(values: dict[str, Any]) -> AnyConfig:
+    """A config as its `as_dict` wrote it, after its way through JSON.
 
     Raises:
         SansfaceError: an unknown key or preset.

@@ -69,6 +69,10 @@ def read_trained(folder: Path, device: torch.device) -> TrainedHead:
             raise ValueError
     except (KeyError, TypeError, ValueError) as error:
         raise SansfaceError(f"{folder / 'config.json'} is not of this version; reconstruct again.") from error
+    if not isinstance(config, Config):
+        raise SansfaceError(
+            f"{folder} holds splats, and only fields are rendered; reconstruct by another preset."
+        )
     field = make_field(config.field, config.field_settings, torch.Generator().manual_seed(0))
     kept.restore(field)
     return TrainedHead(field.to(device), config, front, radius)

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import torch
+from torch import nn
 
 from sansface.evaluate.pictures import render_mesh
 from sansface.evaluate.png import write_png
 from sansface.evaluate.raycast import Caster
 from sansface.evaluate.viewpoints import SHOWN, viewpoints
-from sansface.fields.field import Field
+from sansface.reconstruct.method import Normals
 from sansface.reconstruct.supervision import Kind, Supervision
-from sansface.render.sampling import look
 from sansface.surface.mesh import Mesh
 
 KINDS = ("protected", "preview_", "mesh_", "truth_", "error_")
@@ -44,21 +43,15 @@ def contact_sheet(supervision: Supervision) -> np.ndarray:
     return sheet
 
 
-@torch.no_grad()
-def preview(field: Field, supervision: Supervision) -> np.ndarray:
-    """Normals of the surface, three quarters from the front: (h, w, 3) uint8."""
+def preview(model: nn.Module, supervision: Supervision, normals: Normals) -> np.ndarray:
+    """Normals of the surface, three quarters from the front: (h, w, 3) uint8.
+
+    Args:
+        normals: those that a camera sees of the model.
+    """
     camera = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, PREVIEW_SIZE)["three_quarter"]
-    device = next(field.parameters()).device
-    rows, columns = np.mgrid[:PREVIEW_SIZE, :PREVIEW_SIZE] + 0.5
-    rays = camera.rays(np.column_stack([columns.ravel(), rows.ravel()]))
-    origins, directions = (torch.from_numpy(a.astype(np.float32)).to(device) for a in rays)
-    surface = field.now()
-    generator = torch.Generator(device).manual_seed(0)
-    sight = look(surface.sdf, origins, directions, 64, generator)
-    _, gradient = surface.shape(origins + directions * sight.t[:, None])
-    normal = gradient / gradient.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
-    colour = torch.where(sight.hit[:, None], 0.5 + 0.5 * normal, torch.ones_like(normal))
-    return (255 * colour).round().to(torch.uint8).view(PREVIEW_SIZE, PREVIEW_SIZE, 3).cpu().numpy()
+    colour = np.nan_to_num(0.5 + 0.5 * normals(model, camera), nan=1.0)
+    return np.rint(255 * colour).astype(np.uint8)
 
 
 def front(supervision: Supervision) -> np.ndarray:

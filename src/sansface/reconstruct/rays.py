@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sansface.capture import Camera
 from sansface.protect.contents import inside_outline
 from sansface.protect.operators import Operator
 from sansface.reconstruct.supervision import Kind, View
@@ -19,6 +20,7 @@ class ViewRays:
 
     kind: Kind
     neutral: bool
+    camera: Camera
     origin: Float[Tensor, " 3"]
     directions: Float[Tensor, "h w 3"]  # unit, through pixel centres
     footprint: Float[Tensor, "h w"]  # side of a pixel seen from distance 1 along its ray
@@ -58,6 +60,7 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
     return ViewRays(
         kind=view.kind,
         neutral=view.neutral,
+        camera=camera,
         origin=tensor(origins[0]),
         directions=tensor(directions.reshape(h, w, 3)),
         footprint=tensor((side * cosine).reshape(h, w)),

@@ -9,26 +9,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sansface import __version__
 from sansface.errors import SansfaceError
 from sansface.evaluate.png import write_png
-from sansface.fields.field import Field
 from sansface.fields.template import Placement, Template, placed, shipped_template
 from sansface.files import fresh_folder, read_json, write_json, written_beside
 from sansface.reconstruct import checkpoint, pictures
-from sansface.reconstruct.config import Config
+from sansface.reconstruct.config import AnyConfig, Config
+from sansface.reconstruct.method import method_of
 from sansface.reconstruct.placement import place
-from sansface.reconstruct.stages import Moment, train
+from sansface.reconstruct.stages import Moment
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
-from sansface.reconstruct.zero_set import zero_set
 from sansface.report import write_report
 from sansface.surface.clean import decimate as decimated
 from sansface.surface.clean import largest_component
@@ -48,7 +49,7 @@ class Interrupted(SansfaceError):
 class _Stop(Exception):
     """Ends the training after a whole step."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: nn.Module) -> None:
         self.field = field
 
 
@@ -69,7 +70,7 @@ class Progress:
 def reconstruct(
     supervision: Supervision,
     out: str | Path,
-    config: Config,
+    config: AnyConfig,
     *,
     seed: int = 0,
     device: str = "auto",
@@ -107,9 +108,12 @@ def reconstruct(
     if mesh_format not in FORMATS:
         raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
     out, where = Path(out), chosen_device(device)
-    template = template or needed_template(supervision, config)
-    if template is not None:
-        config = replace(config, stage1=replace(config.stage1, steps=0))
+    if isinstance(config, Config):
+        template = template or needed_template(supervision, config)
+        if template is not None:
+            config = replace(config, stage1=replace(config.stage1, steps=0))
+    elif template is not None:
+        raise SansfaceError("splats begin from the visual hull, not from a template; choose another preset.")
     identity = _identity(supervision, config, seed, template)
     path = out / f"mesh.{mesh_format}"
     if resume and path.is_file() and _finished(out, identity):
@@ -120,16 +124,16 @@ def reconstruct(
     _clear(out, _HALF_WRITTEN if kept else (*_HALF_WRITTEN, *_OURS))
     (out / "pictures").mkdir(exist_ok=True)
     log = _Log(out, supervision, config, identity, template, kept, on_progress, viewer)
-    start = None
-    if template is not None and log.placement is None:
+    begun = {}
+    if isinstance(config, Config) and template is not None and log.placement is None:
         log.telling(1, 0.0, "placing the template")
         log.placement = place(template, supervision, config, seed, where)
-        start = placed(template, log.placement, where)
+        begun = {"start": placed(template, log.placement, where)}
     log.describe(where, status="running")
     if not supervision.unprotected:
         write_png(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
 
-    def restore(field: Field, optimiser: torch.optim.Adam, stage: int) -> int:
+    def restore(field: nn.Module, optimiser: torch.optim.Adam, stage: int) -> int:
         if kept is None or stage > kept.run["stage"]:
             return 0
         if stage < kept.run["stage"]:
@@ -140,14 +144,14 @@ def reconstruct(
     with _enough_memory(out):
         with _interruptible(log):
             try:
-                field = train(supervision, config, seed, where, log.watch, restore, start)
+                field = method_of(config).train(supervision, config, seed, where, log.watch, restore, **begun)
             except _Stop as stop:
                 field = stop.field
         if log.stopped and log.last is not None:
             log.checkpoint(log.last)
 
         log.telling(3, 1.0, "surface")
-        mesh = head_mesh(field, supervision, config.mesh_resolution)
+        mesh = head_mesh(field, supervision, config)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
     write_mesh(mesh, out / "mesh.ply")
@@ -172,13 +176,13 @@ def needed_template(supervision: Supervision, config: Config) -> Template | None
     return shipped_template() if wanted and not any(view.neutral for view in supervision.views) else None
 
 
-def head_mesh(field: Field, supervision: Supervision, resolution: int) -> Mesh:
-    """The zero set of a field as one component, in the user's frame and unit.
+def head_mesh(field: nn.Module, supervision: Supervision, config: AnyConfig) -> Mesh:
+    """The surface of what was trained as one component, in the user's frame and unit.
 
     Raises:
         SansfaceError: there is none.
     """
-    mesh = largest_component(zero_set(field, resolution))
+    mesh = largest_component(method_of(config).surface(field, supervision, config.mesh_resolution))
     return transform(mesh, supervision.center, supervision.radius, supervision.rotation)
 
 
@@ -189,7 +193,7 @@ class _Log:
         self,
         out: Path,
         supervision: Supervision,
-        config: Config,
+        config: AnyConfig,
         identity: dict[str, Any],
         template: Template | None,
         kept: checkpoint.Checkpoint | None,
@@ -200,6 +204,7 @@ class _Log:
         self.template, self.on_progress, self.viewer = template, on_progress, viewer
         # Where a checkpoint goes on from, the template has its place already.
         self.placement = Placement.of(**kept.run["placement"]) if kept and template else None
+        self.method = method_of(config)
         self.stopped = False
         self.last: Moment | None = None
         self.before = float(kept.run["seconds"]) if kept else 0.0
@@ -229,7 +234,8 @@ class _Log:
             self.on_progress(progress)
         if self.viewer:
             note = f"stage {moment.stage}, step {moment.step} of {moment.steps}: {progress.note}"
-            self.viewer.show(moment.field, note, progress.done)
+            surface = partial(self.method.surface, moment.field, self.supervision)
+            self.viewer.show(surface, note, progress.done)
         if self.stopped:
             raise _Stop(moment.field)
 
@@ -245,7 +251,7 @@ class _Log:
 
     def preview(self, moment: Moment) -> None:
         """Normals of the surface so far: geometry, never the radiance."""
-        picture = pictures.preview(moment.field, self.supervision)
+        picture = pictures.preview(moment.field, self.supervision, self.method.normals)
         name = f"preview_{moment.stage}_{moment.step:06d}.png"
         write_png(self.out / "pictures" / name, picture)
         self.previewed = time.monotonic()
@@ -380,7 +386,7 @@ def chosen_device(name: str) -> torch.device:
 
 
 def _identity(
-    supervision: Supervision, config: Config, seed: int, template: Template | None
+    supervision: Supervision, config: AnyConfig, seed: int, template: Template | None
 ) -> dict[str, Any]:
     """What a run is known by: a checkpoint continues the same data, settings, seed and template only."""
     data = hashlib.sha256()

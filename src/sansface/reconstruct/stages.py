@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sansface.errors import SansfaceError
 from sansface.fields.field import Field, Shape, Surface
 from sansface.fields.lipschitz import bind_all, lipschitz_product
 from sansface.fields.registry import make_field
-from sansface.reconstruct.config import Config, Stage
+from sansface.reconstruct.config import AnyConfig, Config, Stage
 from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
 from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
 from sansface.reconstruct.side_by_side import differentiate, threads
@@ -21,6 +21,7 @@ from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.render.error_bounded import Sampler, error_bounded
 from sansface.render.sampling import look
 from sansface.render.volume import composite, render
+from sansface.splats.config import SplatStage
 
 SILHOUETTE_VIEWS = 10
 """Views whose silhouettes are compared in one step."""
@@ -36,7 +37,7 @@ class Moment:
     step: int  # steps done of this stage
     steps: int  # of this stage
     losses: dict[str, float]  # each without its weight, and `beta`
-    field: Field
+    field: nn.Module  # a `Field`, or the splats in its place
     optimiser: torch.optim.Adam
 
 
@@ -235,7 +236,7 @@ def chosen(views: list[ViewRays], which: str) -> list[ViewRays]:
     return result
 
 
-def comparable(views: list[ViewRays], stage: Stage) -> list[ViewRays]:
+def comparable(views: list[ViewRays], stage: Stage | SplatStage) -> list[ViewRays]:
     """The views of a stage in which it has a pixel to compare; all of them if it compares no picture."""
     if stage.colour == 0 and stage.gradient == 0:
         return views
@@ -285,7 +286,7 @@ def make_optimiser(field: Field, config: Config) -> torch.optim.Adam:
     return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 
 
-def set_rates(optimiser: torch.optim.Adam, config: Config, progress: float) -> None:
+def set_rates(optimiser: torch.optim.Adam, config: AnyConfig, progress: float) -> None:
     """Let all rates fall to `rate_decay` of their start over a stage.
 
     Half a cosine keeps them high for longer than an exponential, and then lets the noise of the last steps

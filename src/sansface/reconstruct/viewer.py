@@ -1,6 +1,7 @@
 """A run seen in the browser as it goes: surface, cameras, what was received, progress. On 127.0.0.1 only."""
 
 import time
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 
@@ -8,10 +9,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from sansface.extras import require
-from sansface.fields.field import Field
 from sansface.reconstruct.pictures import target_pictures
 from sansface.reconstruct.supervision import Kind, Supervision
-from sansface.reconstruct.zero_set import zero_set
+from sansface.surface.mesh import Mesh
 
 SECONDS = 4.0
 """Between two surfaces."""
@@ -48,12 +48,15 @@ class Viewer:
         """Where to look."""
         return f"http://127.0.0.1:{self.server.get_port()}"
 
-    def show(self, field: Field, note: str, done: float) -> None:
-        """After a step: what is being done, how much of it is done (0 to 1), and now and then the surface."""
+    def show(self, surface: Callable[[int], Mesh], note: str, done: float) -> None:
+        """After a step: what is being done, how much of it is done (0 to 1), and now and then the surface.
+
+        surface: of so many cells along the cube's edge, in the unit-sphere frame.
+        """
         self.note.content, self.bar.value = note, 100 * done
         if time.monotonic() - self.shown < SECONDS:
             return
-        mesh = zero_set(field, CELLS)
+        mesh = surface(CELLS)
         vertices, faces = mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)
         self.server.scene.add_mesh_simple("/head", vertices, faces, color=(200, 190, 180), side="double")
         self.shown = time.monotonic()

@@ -38,6 +38,7 @@ test-all: lint
 
 # All of docs/results.md: hours. The scripts can be run one by one.
 bench: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:

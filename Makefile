@@ -26,15 +26,17 @@ lint: install
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-# Tests start processes of their own: two busy OpenMP programs on few cores slow each other tenfold unless idle
-# threads sleep. A reconstruction alone on its machine is a third faster if they do not.
+# One process of tests a core, one thread each. Tests start processes of their own, too: two busy OpenMP programs on
+# few cores slow each other tenfold unless idle threads sleep.
+test test-all: export OMP_NUM_THREADS := 1
 test test-all: export OMP_WAIT_POLICY := PASSIVE
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadscope
 
 test: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow' --hypothesis-profile=repeatable
 
 test-all: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # All of docs/results.md: hours. The scripts can be run one by one.
 bench: install

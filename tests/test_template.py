@@ -343,7 +343,8 @@ def test_a_placed_template_is_the_template_moved_scaled_and_turned(scale, turn, 
     ball = Ball(0.5 * scale, tuple(centre.tolist()))
     expected, normal = ball.shape(points)
     distance, gradient = there.shape(points)
-    torch.testing.assert_close(distance, expected, atol=2e-3, rtol=0)
+    # What trilinear interpolation misses is a length of the template's own, so it grows with `scale`.
+    torch.testing.assert_close(distance / scale, expected / scale, atol=2e-3, rtol=0)
     torch.testing.assert_close(gradient, normal, atol=0.02, rtol=0)
     torch.testing.assert_close(there.sdf(points), distance, atol=1e-5, rtol=1e-5)
 

@@ -1,16 +1,21 @@
 """A ball photographed and protected at few pixels, and settings that learn it in a second or two."""
 
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
+import torch
 
 from conftest import BALL_CENTER, BALL_RADIUS, looking_at, make_tiny_capture
 from sansface.capture import Camera
 from sansface.formats.transforms_json import read_transforms_json
 from sansface.protect.contents import Bundle
 from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.reconstruct import checkpoint
 from sansface.reconstruct.config import Config, changed, preset
 from sansface.reconstruct.supervision import Supervision, from_bundle
 
@@ -93,3 +98,33 @@ def unit_camera(angle: float = 0.4, size: int = 20, height: float = 0.5) -> Came
     """A camera at distance 3 that looks at the origin of the unit-sphere frame, which fills most of it."""
     position = np.array([3 * np.sin(angle), height, 3 * np.cos(angle)])
     return looking_at(position, np.zeros(3), size, 1.7 * size)
+
+
+def killed_and_resumed(train: Callable, again: Callable, cut: tuple[int, int], folder: Path) -> Any:
+    """What `again(resume)` gives after `train(watch)`, of three steps in stage 1, was killed behind a step.
+
+    cut: that stage and step; its checkpoint goes through a file in the folder.
+    """
+
+    class Killed(Exception):
+        pass
+
+    def watch(moment):
+        if (moment.stage, moment.step) == cut:
+            run = {"stage": moment.stage, "step": moment.step}
+            checkpoint.save(folder / "c", moment.field, moment.optimiser, run)
+        elif (moment.stage, moment.step) > cut:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(watch)
+    kept = checkpoint.load(folder / "c")
+
+    def resume(model, optimiser, stage):
+        if stage != cut[0]:
+            return 3 if stage < cut[0] else 0
+        kept.restore(model, optimiser)
+        return cut[1]
+
+    torch.manual_seed(99)  # what was drawn before decides nothing
+    return again(resume)

@@ -12,7 +12,7 @@ import torch
 from conftest import BALL_CENTER, BALL_RADIUS
 from sansface.errors import SansfaceError
 from sansface.fields.template import shipped_template
-from sansface.reconstruct import checkpoint, pictures
+from sansface.reconstruct import pictures
 from sansface.reconstruct.config import changed, from_dict, preset
 from sansface.reconstruct.method import SPLATS
 from sansface.reconstruct.novel_views import read_trained
@@ -27,7 +27,7 @@ from sansface.splats.render import render
 from sansface.splats.splats import Splats
 from sansface.splats.stages import make_optimiser, train
 from sansface.surface import largest_component, read_mesh
-from small import ball_supervision, unit_camera
+from small import ball_supervision, killed_and_resumed, unit_camera
 
 CPU = torch.device("cpu")
 GREY = np.full(3, 0.5)
@@ -189,28 +189,12 @@ def test_a_resumed_training_is_the_undisturbed_one(tmp_path, cut):
     config = small(3, 3)
     whole, _ = trained(config)
 
-    class Killed(Exception):
-        pass
-
-    def watch(moment):
-        if (moment.stage, moment.step) == cut:
-            run = {"stage": moment.stage, "step": moment.step}
-            checkpoint.save(tmp_path / "c", moment.field, moment.optimiser, run)
-        elif (moment.stage, moment.step) > cut:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(ball_supervision(), config, 0, CPU, watch)
-    kept = checkpoint.load(tmp_path / "c")
-
-    def resume(splats, optimiser, stage):
-        if stage != cut[0]:
-            return 3 if stage < cut[0] else 0
-        kept.restore(splats, optimiser)
-        return cut[1]
-
-    torch.manual_seed(99)
-    resumed, _ = trained(config, resume=resume)
+    resumed, _ = killed_and_resumed(
+        lambda watch: train(ball_supervision(), config, 0, CPU, watch),
+        lambda resume: trained(config, resume=resume),
+        cut,
+        tmp_path,
+    )
     assert same(whole, resumed)
 
 

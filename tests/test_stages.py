@@ -13,14 +13,14 @@ from sansface.errors import SansfaceError
 from sansface.fields.lipschitz import LipschitzLinear
 from sansface.fields.registry import FIELDS, make_field
 from sansface.protect.operators import operator
-from sansface.reconstruct import checkpoint, stages
+from sansface.reconstruct import stages
 from sansface.reconstruct.config import changed, preset
 from sansface.reconstruct.rays import view_rays
 from sansface.reconstruct.stages import chosen, drawn, make_optimiser, mixed, set_rates, train
 from sansface.render.error_bounded import Sampler, error_bounded
 from sansface.render.sampling import look
 from sansface.render.volume import composite, render
-from small import ball_supervision, small_config
+from small import ball_supervision, killed_and_resumed, small_config
 
 CPU = torch.device("cpu")
 
@@ -89,28 +89,12 @@ def test_a_resumed_training_is_the_undisturbed_one(tmp_path, name, cut):
     config = small_config(3, 2, field=name)
     whole, _ = trained(config)
 
-    class Killed(Exception):
-        pass
-
-    def watch(moment):
-        if (moment.stage, moment.step) == cut:
-            run = {"stage": moment.stage, "step": moment.step}
-            checkpoint.save(tmp_path / "c", moment.field, moment.optimiser, run)
-        elif (moment.stage, moment.step) > cut:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(ball_supervision(), config, 0, CPU, watch)
-    kept = checkpoint.load(tmp_path / "c")
-
-    def resume(field, optimiser, stage):
-        if stage != cut[0]:
-            return 3 if stage < cut[0] else 0
-        kept.restore(field, optimiser)
-        return cut[1]
-
-    torch.manual_seed(99)
-    resumed, moments = trained(config, resume=resume)
+    resumed, moments = killed_and_resumed(
+        lambda watch: train(ball_supervision(), config, 0, CPU, watch),
+        lambda resume: trained(config, resume=resume),
+        cut,
+        tmp_path,
+    )
     assert same(whole, resumed)
     assert len(moments) == 5 - (cut[1] if cut[0] == 1 else 3 + cut[1])
 

@@ -230,3 +230,11 @@ class Capture:
             raise SansfaceError("the capture holds no frame; list at least one photograph.")
         if self.unit not in UNITS:
             raise SansfaceError(f"the unit {self.unit!r} is not one of {', '.join(UNITS)}; choose one.")
+
+    @property
+    def millimetre(self) -> float | None:
+        """Its length in the world's unit: what meta.json says in `units_per_mm`, else what the unit says."""
+        said = self.meta.get("units_per_mm")
+        if isinstance(said, int | float) and not isinstance(said, bool) and said > 0:
+            return float(said)
+        return 1 / MILLIMETRES[self.unit] if self.unit in MILLIMETRES else None

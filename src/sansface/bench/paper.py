@@ -6,6 +6,7 @@
 Photographs are read, so all this stays on the device where they are; full RGB is stamped UNPROTECTED.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 
 from sansface.bench.baseline import baseline_supervision
 from sansface.bench.trials import TABLES, Trial
-from sansface.capture import MILLIMETRES, Capture, Sphere
+from sansface.capture import Capture, Sphere
 from sansface.errors import SansfaceError
 from sansface.evaluate import score
 from sansface.evaluate.h3ds import h3ds_distance
@@ -48,7 +49,6 @@ class Subject:
         capture: with a sphere.
         truth: in the capture's frame.
         radius: R, world units.
-        millimetre: in world units; None where the unit is unknown.
         region: (k,) vertices of the truth, for the distance of H3DS; None: all.
     """
 
@@ -56,7 +56,6 @@ class Subject:
     capture: Capture
     truth: Mesh
     radius: float
-    millimetre: float | None
     region: np.ndarray | None
 
 
@@ -95,10 +94,7 @@ def read_subject(folder: Path, format: str | None = None) -> Subject:
     region = None
     if (folder / REGION).is_file():
         region = np.loadtxt(folder / REGION, dtype=np.int64, ndmin=1)
-    said = capture.meta.get("units_per_mm")
-    known = 1 / MILLIMETRES[capture.unit] if capture.unit in MILLIMETRES else None
-    millimetre = float(said) if isinstance(said, int | float) and said > 0 else known
-    return Subject(folder.resolve().name, capture, mesh, capture.sphere.radius, millimetre, region)
+    return Subject(folder.resolve().name, capture, mesh, capture.sphere.radius, region)
 
 
 def _sphere_of(truth: Mesh) -> Sphere:
@@ -216,7 +212,7 @@ def scored(subject: Subject, path: Path, trial: str, preset_name: str, seed: int
     lowest = subject.capture.meta.get("head_min_y")
     found = score(mesh, subject.truth, cameras, subject.radius, lowest, rng)
     theirs = h3ds_distance(mesh, subject.truth, subject.region)
-    millimetre = subject.millimetre
+    millimetre = subject.capture.millimetre
     return Result(
         capture=subject.name,
         preset=preset_name,
@@ -234,7 +230,7 @@ def _read_result(path: Path, known: dict[str, Any]) -> Result:
     said = read_json(path)
     try:
         result = Result(**said["result"])
-        same = _plain(known) == {key: said[key] for key in known}
+        same = json.loads(json.dumps(known)) == {key: said[key] for key in known}  # JSON has no tuples
     except (KeyError, TypeError) as error:
         raise SansfaceError(f"{path} is damaged; remove its folder and run again.") from error
     if not same:
@@ -242,10 +238,3 @@ def _read_result(path: Path, known: dict[str, Any]) -> Result:
             f"{path} was measured with other settings; remove its folder, or give another --out."
         )
     return result
-
-
-def _plain(values: Any) -> Any:
-    """As JSON gives it back."""
-    if isinstance(values, dict):
-        return {key: _plain(value) for key, value in values.items()}
-    return [_plain(value) for value in values] if isinstance(values, list | tuple) else values

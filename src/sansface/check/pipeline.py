@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sansface.capture import MILLIMETRES, Camera, Capture, Sphere
+from sansface.capture import Camera, Capture, Sphere
 from sansface.check.coverage import Coverage, common_view, coverage, faces, looks_inwards
 from sansface.check.epipolar import Pair, match, neighbours
 from sansface.check.faults import FOCAL, Evidence, from_masks, from_matches
@@ -261,13 +261,9 @@ def _sizes(capture: Capture, size: float) -> list[Finding]:
     """A unit that is off by ten or a thousand is seen by the size of a head, if the subject is one."""
     if capture.meta.get("subject", HEAD) != HEAD:
         return []
-    per_mm = capture.meta.get("units_per_mm")
-    if isinstance(per_mm, int | float) and not isinstance(per_mm, bool) and per_mm > 0:
-        millimetres = size / per_mm
-    elif capture.unit in MILLIMETRES:
-        millimetres = size * MILLIMETRES[capture.unit]
-    else:
+    if capture.millimetre is None:
         return []
+    millimetres = size / capture.millimetre
     if SIZES[0] <= millimetres <= SIZES[1]:
         return []
     sentence = (

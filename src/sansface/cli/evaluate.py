@@ -60,8 +60,8 @@ class Evaluate:
         if self.json is not None:
             write_json(self.json, result.as_dict())
         print(result.table())
-        millimetre = _millimetre(capture)
-        length = "" if millimetre is None else f" = {result.score * radius / millimetre:.3g} mm"
+        mm = capture.millimetre
+        length = "" if mm is None else f" = {result.score * radius / mm:.3g} mm"
         print(f"score: {1e3 * result.score:.3f}e-3 R{length}, smaller is better")
         if not self.align and is_reconstruction(self.mesh.parent):
             face = [f.camera for f in capture.frames if f.role is Role.SENSITIVE] or cameras
@@ -81,16 +81,6 @@ def _measures(capture: "Capture", folder: Path) -> tuple[float, float | None]:
     if lowest is not None and not _is_number(lowest):
         raise SansfaceError(f"head_min_y in the meta.json of {folder} is not a number; correct or remove it.")
     return float(radius), lowest
-
-
-def _millimetre(capture: "Capture") -> float | None:
-    """Length of a millimetre in the capture's unit, where it is known."""
-    from sansface.capture import MILLIMETRES
-
-    said = capture.meta.get("units_per_mm")
-    if _is_number(said) and said > 0:
-        return float(said)
-    return 1 / MILLIMETRES[capture.unit] if capture.unit in MILLIMETRES else None
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -17,12 +17,9 @@ class Nearest:
     """
 
     def __init__(self, mesh: Mesh) -> None:
-        corners = mesh.triangles.astype(np.float64)
-        longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-        twice_area = np.linalg.norm(
-            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-        )
-        solid = np.flatnonzero(twice_area > FLAT * longest**2)
+        sides = mesh.triangles - np.roll(mesh.triangles, 1, axis=1)
+        longest = np.linalg.norm(sides, axis=2).max(axis=1)
+        solid = np.flatnonzero(2 * mesh.areas > FLAT * longest**2)
         self.kept = solid if len(solid) else np.arange(len(mesh.faces))
         self.vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
         self.faces = np.ascontiguousarray(mesh.faces[self.kept], dtype=np.int64)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sansface.capture import Camera
+from sansface.evaluate.viewpoints import DISTANCE, looking
 from sansface.reconstruct.supervision import Supervision
 from sansface.splats.projection import Pinhole, pinhole, project
 from sansface.splats.rasterise import front
@@ -20,8 +21,6 @@ FINER = 5
 """Of the depth pictures: their outlines are as narrow as the splats say."""
 AROUND = 24
 """Cameras on a sphere, beside the views' own: for what those saw too flatly, such as the crown."""
-DISTANCE = 3.4
-"""Of those cameras from the middle, in radii."""
 TRUNCATION = 0.05
 """Farther than this behind a depth nothing is known of it; in radii."""
 APART = 0.05
@@ -97,15 +96,6 @@ def around(count: int, side: int) -> list[Camera]:
     height, turn = 1 - 2 * number / count, np.pi * (1 + 5**0.5) * number
     radius = np.sqrt(1 - height**2)
     toward = np.stack([radius * np.cos(turn), height, radius * np.sin(turn)], axis=1)
-    return [_looking(direction, side) for direction in toward]
-
-
-def _looking(toward: np.ndarray, side: int) -> Camera:
-    """A camera in a direction from the middle, filled by the unit sphere; which way is up does not matter."""
-    right = np.cross(-toward, np.eye(3)[np.abs(toward).argmin()])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = [right, np.cross(-toward, right), -toward]
-    pose[2, 3] = DISTANCE
-    focal = 0.5 * side * DISTANCE
-    return Camera(np.array([[focal, 0, side / 2], [0, focal, side / 2], [0, 0, 1]]), side, side, pose)
+    # Which way is up does not matter, if only it is not along the view.
+    ups = np.eye(3)[np.abs(toward).argmin(axis=1)]
+    return [looking(DISTANCE * d, np.zeros(3), up, 1.0, side) for d, up in zip(toward, ups, strict=True)]

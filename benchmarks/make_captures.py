@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmark_heads import CHIN, SITTERS, Sitter, features, shape, sit
 from path_tracing import cache, cameras_of, joined, renderer, seen, write_capture
-from sansface.capture import Camera, Role
+from sansface.capture import Camera, Role, Sphere
 from sansface.evaluate.raycast import Caster
 from sansface.heads.parametric import HeadModel, load_head_model
 from sansface.progress import progress_bar
@@ -27,6 +27,25 @@ from sansface.surface import Mesh
 
 BEHIND = 152.0
 """Degrees from the face of the nearest neutral view: at 141 the tail of a brow may show."""
+FURTHER, LAST = 2.0, 166.0
+"""Where one still shows something, all go so much further behind; and how far at most, degrees."""
+
+
+def unseen(
+    mesh: Mesh, places: np.ndarray, views: int, neutral: int, size: int, seed: int
+) -> tuple[list[tuple[Camera, Role]], Sphere]:
+    """Cameras of which no neutral one sees the face's features, as little behind the head as that allows."""
+    behind = BEHIND
+    while True:
+        cameras, sphere = cameras_of(mesh, views, size, seed, behind, neutral)
+        try:
+            check_neutral(mesh, places, cameras)
+        except AssertionError:
+            behind += FURTHER
+            if behind > LAST:
+                raise
+        else:
+            return cameras, sphere
 
 
 def check_neutral(mesh: Mesh, places: np.ndarray, cameras: list[tuple[Camera, Role]]) -> None:
@@ -51,8 +70,8 @@ def make(
     """A capture of one sitter."""
     surfaces = sit(model, sitter)
     truth = joined(surfaces)
-    cameras, sphere = cameras_of(truth, views, size, sitter.seed, BEHIND, neutral)
-    check_neutral(truth, features(model, shape(model, sitter)), cameras)
+    places = features(model, shape(model, sitter))
+    cameras, sphere = unseen(truth, places, views, neutral, size, sitter.seed)
     meta = {
         "head_min_y": CHIN,
         "units_per_mm": 1.0,

@@ -1,0 +1,121 @@
+"""What a step of the preset `paper` costs, and how long `fast` takes to the score that `paper` reached.
+
+    python benchmarks/equal_score.py [CAPTURE] [--preset paper] [--steps 300] [--seed 0] [--device auto]
+
+`paper` trains for so many steps, half of them in each stage (0: the whole schedule), and its mesh is scored.
+Then `fast` trains with its own schedule and is scored every few steps, until its mesh is as good. Only
+training counts, not the scoring. What the whole schedule would take is a projection from the steps that were
+run, and called one.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from commands import CAPTURES
+from sansface.bench.paper import Subject, read_subject
+from sansface.errors import SansfaceError
+from sansface.evaluate import score
+from sansface.fields.field import Field
+from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.reconstruct.config import Config, preset
+from sansface.reconstruct.run import chosen_device, head_mesh
+from sansface.reconstruct.stages import Moment, train
+from sansface.reconstruct.supervision import Supervision, from_bundle
+
+EVERY = 5
+"""Steps of `fast` between two scores."""
+
+
+class Reached(Exception):
+    """Thrown out of a training that is good enough."""
+
+
+def scored(field: Field, subject: Subject, supervision: Supervision, config: Config) -> float:
+    """In R; infinite where there is no surface."""
+    try:
+        mesh = head_mesh(field, supervision, config)
+    except SansfaceError:
+        return float("inf")
+    cameras = [frame.camera for frame in subject.capture.frames]
+    lowest = subject.capture.meta.get("head_min_y")
+    return score(mesh, subject.truth, cameras, subject.radius, lowest, np.random.default_rng(0)).score
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("capture", type=Path, nargs="?", default=CAPTURES / "lps")
+    parser.add_argument("--preset", default="paper", choices=["paper", "paper-small"])
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    device = chosen_device(options.device)
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    subject = read_subject(options.capture)
+    supervision = from_bundle(protect(subject.capture, ProtectSettings(), rng=np.random.default_rng(0)))
+
+    slow, fast = preset(options.preset), preset("fast")
+    assert isinstance(slow, Config)
+    assert isinstance(fast, Config)
+    whole = {1: slow.stage1.steps, 2: slow.stage2.steps}
+    if options.steps:
+        half = options.steps // 2
+        slow = replace(slow, stage1=replace(slow.stage1, steps=half), stage2=replace(slow.stage2, steps=half))
+    spent = {1: 0.0, 2: 0.0}
+    since = time.perf_counter()
+
+    def clock(moment: Moment) -> None:
+        nonlocal since
+        wait()
+        now = time.perf_counter()
+        spent[moment.stage] += now - since
+        since = now
+        if moment.step % 25 == 0:
+            print(
+                f"{options.preset}, stage {moment.stage}, step {moment.step}: {sum(spent.values()):.0f} s",
+                flush=True,
+            )
+
+    field = train(supervision, slow, options.seed, device, clock)
+    reached, seconds = scored(field, subject, supervision, slow), sum(spent.values())
+    cost = {1: spent[1] / slow.stage1.steps, 2: spent[2] / slow.stage2.steps}
+
+    trained, since = 0.0, time.perf_counter()
+    best = float("inf")
+
+    def until(moment: Moment) -> None:
+        nonlocal trained, since, best
+        wait()
+        trained += time.perf_counter() - since
+        if moment.step % EVERY == 0 or moment.step == moment.steps:
+            best = min(best, scored(moment.field, subject, supervision, fast))
+            if best <= reached:
+                raise Reached
+        since = time.perf_counter()
+
+    try:
+        train(supervision, fast, options.seed, device, until)
+        found = f"not reached: its best is {1e3 * best:.2f}e-3 R"
+    except Reached:
+        found = f"{1e3 * best:.2f}e-3 R after {trained:.1f} s, {seconds / trained:.0f} times as fast"
+
+    print(f"\n{device}, {torch.get_num_threads()} threads, {options.capture.name}, seed {options.seed}")
+    print(f"{options.preset}: {cost[1]:.2f} s a step of stage 1, {cost[2]:.2f} s of stage 2")
+    print(f"{options.preset}: {1e3 * reached:.2f}e-3 R after {slow.stage1.steps} + {slow.stage2.steps} steps")
+    print(f"    in {seconds:.0f} s")
+    print(f"fast: {found}")
+    if options.steps:
+        projected = sum(whole[stage] * cost[stage] for stage in whole) / 3600
+        full = (3 * whole[1] + 3 * whole[2] // 2) * cost[1] / 3600
+        print(f"PROJECTION of the whole schedule: {projected:.1f} h, of full RGB's {full:.1f} h")
+
+
+if __name__ == "__main__":
+    main()

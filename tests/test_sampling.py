@@ -10,7 +10,7 @@ from sansface.render.sampling import around, everywhere, look, through_cube
 
 
 def seen(ball: Ball, origins, directions, coarse: int = 32, seed: int = 0):
-    return look(ball.sdf, origins, directions, coarse, torch.Generator().manual_seed(seed))
+    return look(ball, origins, directions, coarse, torch.Generator().manual_seed(seed))
 
 
 @given(

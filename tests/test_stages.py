@@ -218,7 +218,7 @@ def test_both_samplers_see_the_same_picture(name):
     origins, directions = view.origin.expand(576, 3), view.directions.reshape(-1, 3)
     surface, generator = field.now(), torch.Generator().manual_seed(0)
     with torch.no_grad():
-        sight = look(surface.sdf, origins, directions, 32, generator)
+        sight = look(surface, origins, directions, 32, generator)
         near = render(surface, field.radiance, origins, directions, sight, 0.005, 32, generator)
         t, lengths = error_bounded(surface.sdf, origins, directions, 0.005, Sampler(last=128), generator)
         bounded = composite(surface, field.radiance, origins, directions, t, lengths, 0.005)

@@ -48,7 +48,7 @@ def both(beta: float, samples: int = 64, radius: float = 0.6):
     hits = miss < 0.95 * radius
     origins, directions, first = origins[hits], directions[hits], first[hits]
     generator = torch.Generator().manual_seed(2)
-    sight = look(ball.sdf, origins, directions, 32, generator)
+    sight = look(ball, origins, directions, 32, generator)
     near = render(ball, shaded, origins, directions, sight, beta, samples, generator)
     t, lengths = everywhere(origins, directions, 4000)
     return near, composite(ball, shaded, origins, directions, t, lengths, beta), first
@@ -82,7 +82,7 @@ def test_normal_points_back_along_the_ray_in_the_middle():
     ball = Ball(0.5)
     origins, directions = parallel_rays(torch.zeros(1))
     generator = torch.Generator().manual_seed(0)
-    sight = look(ball.sdf, origins, directions, 32, generator)
+    sight = look(ball, origins, directions, 32, generator)
     normal = render(ball, shaded, origins, directions, sight, 0.001, 16, generator).normal
     torch.testing.assert_close(normal, -directions, atol=0.01, rtol=0)
 
@@ -91,7 +91,7 @@ def test_a_ray_that_misses_is_black():
     ball = Ball(0.4)
     origins, directions = parallel_rays(torch.tensor([0.7, 0.9]))
     generator = torch.Generator().manual_seed(0)
-    sight = look(ball.sdf, origins, directions, 32, generator)
+    sight = look(ball, origins, directions, 32, generator)
     near = render(ball, shaded, origins, directions, sight, 0.01, 8, generator)
     assert not sight.hit.any()
     assert near.opacity.max() < 1e-6
@@ -104,7 +104,7 @@ def test_colours_teach_the_surface():
     radius = torch.tensor(0.5, requires_grad=True)
     ball = Ball(0.5)
     generator = torch.Generator().manual_seed(0)
-    sight = look(ball.sdf, origins, directions, 32, generator)
+    sight = look(ball, origins, directions, 32, generator)
     ball.radius = radius  # type: ignore[assignment]
     seen = render(ball, lambda p, n, d, f: p.abs(), origins, directions, sight, 0.01, 32, generator)
     (slope,) = torch.autograd.grad(seen.depth.sum(), radius)

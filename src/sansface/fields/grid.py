@@ -8,6 +8,7 @@ Features for the radiance lie on a grid of their own.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -17,10 +18,12 @@ from torch.nn import functional as F
 
 from sansface.fields.differences import CentralDifferences, MeanSquaredSecondDifference, WeightedEikonal
 from sansface.fields.field import SOFT, Field, Sdf
+from sansface.fields.on_cpu import Eikonal, Interpolation, SquaredSecondDifference, ValueAndSlopes, compilable
 from sansface.fields.radiance import AlbedoTimesShading, RadianceNetwork
 
 NEAR = 0.1
-"""Nodes nearer to the surface than this count fully in the eikonal term, the others a tenth."""
+"""Nodes nearer to the surface than this count fully in the eikonal term, the others by `FAR`."""
+FAR = 0.1
 
 
 class GridField(Field):
@@ -84,44 +87,59 @@ class GridField(Field):
 class GridSurface:
     """One step of a `GridField`: (1, 1, n, n, n) distances, x fastest, and (1, c, m, m, m) features."""
 
-    def __init__(self, distance: Tensor, features: Tensor, packed: Tensor | None = None) -> None:
+    def __init__(self, distance: Tensor, features: Tensor) -> None:
         self.distance, self.features = distance, features
         self.spacing = 2 / (distance.shape[-1] - 1)
-        self.packed = CentralDifferences.apply(distance, self.spacing) if packed is None else packed
         self.fixed = distance.detach()
+        self.compiled = compilable(distance) and compilable(features)
+
+    @property
+    def values(self) -> Float[Tensor, "n n n"]:
+        """The distances without a graph."""
+        return self.fixed[0, 0]
+
+    @cached_property
+    def packed(self) -> Float[Tensor, "1 4 n n n"]:
+        """The distances and their slopes on the nodes."""
+        return CentralDifferences.apply(self.distance, self.spacing)
 
     def tensors(self) -> tuple[Tensor, ...]:
-        return self.distance, self.features, self.packed
+        return self.distance, self.features
 
     def of(self, tensors: Sequence[Tensor]) -> "GridSurface":
         return GridSurface(*tensors)
 
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        # Torch interpolates one batch on one core: two half batches of the same grid use two.
-        half = (len(points) + 1) // 2
-        padded = F.pad(points, (0, 0, 0, 2 * half - len(points))).view(2, half, 1, 1, 3)
-        grid = self.fixed.expand(2, -1, -1, -1, -1)
-        values = F.grid_sample(grid, padded, padding_mode="border", align_corners=True)
-        return values.reshape(-1)[: len(points)]
+        return self._interpolated(self.fixed, points)[:, 0]
 
     def query(
         self, points: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n c"]]:
-        return *self.shape(points), _interpolate(self.features, points)
+        return *self.shape(points), self._interpolated(self.features, points)
 
     def shape(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        values = _interpolate(self.packed, points)
+        if self.compiled and not points.requires_grad:
+            values = ValueAndSlopes.apply(self.distance, points)
+        else:
+            values = interpolate(self.packed, points)
         return values[:, 0], values[:, 1:]
 
     def eikonal(self, generator: torch.Generator) -> Float[Tensor, ""]:
-        weight = torch.where(self.fixed.abs() < NEAR, 1.0, 0.1)
-        return WeightedEikonal.apply(self.packed, weight)
+        if self.compiled:
+            return Eikonal.apply(self.distance, NEAR, FAR)
+        return WeightedEikonal.apply(self.packed, torch.where(self.fixed.abs() < NEAR, 1.0, FAR))
 
     def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
-        return MeanSquaredSecondDifference.apply(self.distance) / self.spacing**4
+        of = SquaredSecondDifference if self.compiled else MeanSquaredSecondDifference
+        return of.apply(self.distance) / self.spacing**4
 
     def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
         return torch.sigmoid(self.distance / -SOFT).mean()
+
+    def _interpolated(self, grid: Tensor, points: Tensor) -> Tensor:
+        if self.compiled and not points.requires_grad:
+            return Interpolation.apply(grid, points)
+        return interpolate(grid, points)
 
 
 def nodes(n: int, device: torch.device | None = None) -> Float[Tensor, "m 3"]:
@@ -142,7 +160,7 @@ def _refined(grid: Tensor, hats: Float[Tensor, "m n"]) -> Tensor:
     return (hats @ along_y.reshape(n, m * m)).view(1, 1, m, m, m)
 
 
-def _interpolate(grid: Tensor, points: Tensor) -> Tensor:
-    """Trilinear values (n, c) of a grid (1, c, d, h, w) over [-1, 1]³."""
+def interpolate(grid: Float[Tensor, "1 c d h w"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+    """Trilinear values over [-1, 1]³ by torch; outside, those of the nearest place in it."""
     values = F.grid_sample(grid, points.view(1, -1, 1, 1, 3), padding_mode="border", align_corners=True)
     return values.view(grid.shape[1], -1).T

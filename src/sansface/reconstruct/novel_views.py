@@ -100,7 +100,7 @@ def novel_view(head: TrainedHead, camera: Camera, radiance: Radiance | None = No
     generator = torch.Generator(device).manual_seed(0)
     parts = []
     for o, d in zip(origins.split(BATCH), directions.split(BATCH), strict=True):
-        sight = look(surface.sdf, o, d, LOOKS, generator)
+        sight = look(surface, o, d, LOOKS, generator)
         parts.append(render(surface, shown, o, d, sight, BETA, SAMPLES, generator).colour)
     colour = torch.cat(parts).clamp(0, 1).mul(255).round().to(torch.uint8)
     return colour.view(camera.height, camera.width, 3).cpu().numpy()

@@ -170,7 +170,7 @@ def picture_half(
         seen = composite(surface, field.radiance, origins, directions, t, lengths, beta)
         hit = seen.opacity > 0.5
     else:
-        sight = look(surface.sdf, origins, directions, config.coarse_looks, generator)
+        sight = look(surface, origins, directions, config.coarse_looks, generator)
         seen = render(surface, field.radiance, origins, directions, sight, beta, config.samples, generator)
         hit = sight.hit
     if not seen.depth.isfinite().all():
@@ -210,7 +210,7 @@ def silhouette_loss(
 ) -> Tensor:
     """Compare the outline that the surface has in the views with their masks' coverage."""
     rays = silhouette_rays(views, config.silhouette_rays, generator)
-    sight = look(surface.sdf, rays.origins, rays.directions, config.coarse_looks, generator)
+    sight = look(surface, rays.origins, rays.directions, config.coarse_looks, generator)
     points = rays.origins + rays.directions * sight.nearest[:, None]
     distance, gradient = surface.shape(points)
     with torch.no_grad():

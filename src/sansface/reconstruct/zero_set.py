@@ -41,7 +41,7 @@ def seen_normals(field: Field, camera: Camera) -> np.ndarray:
     origins, directions = (torch.from_numpy(a.astype(np.float32)).to(device) for a in rays)
     surface = field.now()
     generator = torch.Generator(device).manual_seed(0)
-    sight = look(surface.sdf, origins, directions, LOOKS, generator)
+    sight = look(surface, origins, directions, LOOKS, generator)
     _, gradient = surface.shape(origins + directions * sight.t[:, None])
     normal = gradient / gradient.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
     normal[~sight.hit] = torch.nan

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sansface.fields.field import Sdf
+from sansface.fields.field import Sdf, Shape
+from sansface.fields.grid import GridSurface
+from sansface.loops import grid as loops
 
 FINE = 8
 """Looks between the two coarse looks around the nearest approach: thin parts (an ear) hide between those."""
@@ -40,7 +42,7 @@ def through_cube(
 
 @torch.no_grad()
 def look(
-    sdf: Sdf,
+    surface: Shape,
     origins: Float[Tensor, "n 3"],
     directions: Float[Tensor, "n 3"],
     coarse: int,
@@ -53,15 +55,46 @@ def look(
             the ray's nearest approach can be missed, by another one in the next step.
         generator: on the rays' device.
     """
-    n, device = len(origins), origins.device
     near, far = through_cube(origins, directions)
+    share = torch.rand((len(origins), coarse), generator=generator, device=origins.device)
+    if isinstance(surface, GridSurface) and surface.compiled:
+        return _compiled(surface.values, origins, directions, near, far, share)
+    return plain(surface.sdf, origins, directions, near, far, share)
+
+
+def _compiled(
+    values: Float[Tensor, "d h w"],
+    origins: Float[Tensor, "n 3"],
+    directions: Float[Tensor, "n 3"],
+    near: Float[Tensor, " n"],
+    far: Float[Tensor, " n"],
+    share: Float[Tensor, "n k"],
+) -> Sight:
+    t, nearest = torch.empty(2, len(origins)).unbind()
+    hit, at_end = torch.empty(2, len(origins), dtype=torch.bool).unbind()
+    given = (values.reshape(-1), origins.contiguous(), directions.contiguous(), near, far, share)
+    found = (t, hit, nearest, at_end)
+    f, *rays = (x.numpy() for x in given)
+    loops.look(f, len(values), *rays, FINE, *(x.numpy() for x in found))
+    return Sight(*found)
+
+
+def plain(
+    sdf: Sdf,
+    origins: Float[Tensor, "n 3"],
+    directions: Float[Tensor, "n 3"],
+    near: Float[Tensor, " n"],
+    far: Float[Tensor, " n"],
+    share: Float[Tensor, "n k"],
+) -> Sight:
+    """`look` by torch alone, from `near` to `far`.  share: of each look within its stratum."""
+    device, coarse = origins.device, share.shape[1]
 
     def at(t: Tensor) -> Tensor:
         points = origins[:, None] + directions[:, None] * t[..., None]
         return sdf(points.reshape(-1, 3)).view(t.shape)
 
-    share = torch.arange(coarse, device=device) + torch.rand((n, coarse), generator=generator, device=device)
-    t = near[:, None] + (far - near)[:, None] * share / coarse
+    t = near[:, None] + (far - near)[:, None] * (torch.arange(coarse, device=device) + share) / coarse
     f = at(t)
     least = f.argmin(dim=1)
     at_end = (least == 0) | (least == coarse - 1)
@@ -81,7 +114,7 @@ def look(
     fa = torch.where(new, _pick(f_fine, inner), _pick(f, first))
     fb = torch.where(new, _pick(f_fine, inner + 1), _pick(f, first + 1))
     hit = found | found_fine
-    for _ in range(2):
+    for _ in range(loops.SECANTS):
         middle = a + (b - a) * _share(fa, fb)
         fm = at(middle[:, None])[:, 0]
         outside = fm > 0

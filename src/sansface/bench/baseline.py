@@ -76,7 +76,7 @@ def _on_all_colours(protected: AnyConfig, gradient: float = 0.0) -> Any:
         protected = replace(protected, rate_shape="exponential")
         everything |= {
             "silhouettes": "all",
-            "colour": 2.0,
+            "colour": 3.0,
             "coverage": 4.0,
             "lipschitz": 0.0,
             "volume": None,

@@ -181,7 +181,9 @@ def run_trial(
     if capture is None or config is None:
         return None
     folder = place(out, subject.name, preset_name, trial.name, seed)
-    known = {"config": config.as_dict(), "protect": asdict(protection)}
+    template = shipped_template() if trial.template else None
+    begun = None if template is None else template.sha256
+    known = {"config": config.as_dict(), "protect": asdict(protection), "template": begun}
     if (folder / RESULT).exists():
         return _read_result(folder / RESULT, known)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +199,7 @@ def run_trial(
         seed=seed,
         device=device,
         resume=folder.is_dir(),
-        template=shipped_template() if trial.template else None,
+        template=template,
         on_progress=on_progress,
     )
     result = scored(subject, path, trial.name, preset_name, seed)

@@ -120,7 +120,7 @@ def _fast(resolution: int) -> Config:
             silhouettes="neutral",
         ),
         stage2=Stage(
-            steps=480,
+            steps=720,
             beta=Ramp(0.01, 0.002, share=0.7),
             colour=1.0,  # of the neutral views: the paper drops it here, and the back of the head is worse
             gradient=4.0 * detail,

@@ -1,7 +1,7 @@
 """Photograph the benchmark's ten heads: 30 views of each, path-traced, with masks and truth in millimetres.
 
     python benchmarks/make_captures.py [FOLDER] [--heads 0 1 ...] [--size 512] [--samples 64]
-                                       [--views 30] [--neutral 10]
+                                       [--views 30] [--neutral 10] [--tone 9]
 
 FOLDER is the user's cache of benchmark captures unless given; a head that is there is left alone, so the
 command can be stopped and gone on with. Needs the extra `bench` (Mitsuba 3) and the asset `ict`. With LLVM 19
@@ -9,15 +9,17 @@ on the machine (Debian: libllvm19) Mitsuba traces about eight times faster than 
 
 Ten views are neutral: none shows nose, eyes, brows or lips, not even in profile, which is checked by rays.
 `sansface bench paper --table neutral-views` wants fifteen: --views 35 --neutral 15, into another folder.
+What the skin does alone is seen with --tone 0 and --tone 9, into others.
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmark_heads import CHIN, SITTERS, Sitter, features, shape, sit
+from benchmark_heads import CHIN, MONK, SITTERS, Sitter, features, shape, sit
 from path_tracing import cache, cameras_of, joined, renderer, seen, write_capture
 from sansface.capture import Camera, Role, Sphere
 from sansface.evaluate.raycast import Caster
@@ -90,6 +92,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--views", type=int, default=30)
     parser.add_argument("--neutral", type=int, default=10)
+    parser.add_argument(
+        "--tone", type=int, choices=range(len(MONK)), help="of all heads, instead of their own"
+    )
     options = parser.parse_args()
     folder = options.folder or cache("benchmark-heads")
     mi, model = renderer(), load_head_model()
@@ -100,7 +105,10 @@ def main() -> None:
             continue
         with progress_bar(f"photographing head {number}") as show:
             sizes = options.views, options.neutral, options.size, options.samples
-            make(mi, model, SITTERS[number], place, *sizes, show)
+            sitter = SITTERS[number]
+            if options.tone is not None:
+                sitter = replace(sitter, tone=options.tone)
+            make(mi, model, sitter, place, *sizes, show)
         print(place)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from commands import CAPTURES
+from floor import waiting
 from sansface.bench.paper import Subject, read_subject
 from sansface.errors import SansfaceError
 from sansface.evaluate import score
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     device = chosen_device(options.device)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait = waiting(device)
     subject = read_subject(options.capture)
     supervision = from_bundle(protect(subject.capture, ProtectSettings(), rng=np.random.default_rng(0)))
 

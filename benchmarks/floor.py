@@ -4,9 +4,9 @@
 
 The floor is the larger of two times: the step's floating-point operations over what a matrix product reaches
 on this machine, and the bytes that must move over what a copy reaches. Operations are those of every kernel
-that ran; bytes are those of the parameters, their gradients and Adam's two moments, each read and written
-once, as if everything else stayed in caches. Beside them stand the bytes that the kernels move one by one,
-which is what a program without fused kernels has to wait for.
+of the plain form, for nothing sees into a compiled loop; bytes are those of the parameters, their gradients
+and Adam's two moments, each read and written once, as if everything else stayed in caches. Beside them stand
+the bytes that the plain kernels move one by one, which is what a program without fused ones has to wait for.
 
 The profile runs the two halves of a step one after the other; the first line is the step as it is.
 """
@@ -27,6 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from commands import CAPTURES
+from sansface.fields import grid
 from sansface.fields.grid import GridField, GridSurface
 from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings, protect
@@ -72,9 +73,9 @@ def _operations(name: str, given: list[torch.Tensor], made: list[torch.Tensor]) 
     if name.startswith("grid_sampler"):
         # Places and eight weights of a point, some 40; then a product and a sum for each corner and channel,
         # and in the derivative as many again for the values and for the places.
-        grid, points = sorted(given[-2:], key=lambda x: x.shape[-1] == 3)
+        values, points = sorted(given[-2:], key=lambda x: x.shape[-1] == 3)
         back = 3 if name.endswith("backward") else 1
-        return "interpolation", points.numel() / 3 * back * (40 + 16 * grid.shape[1])
+        return "interpolation", points.numel() / 3 * back * (40 + 16 * values.shape[1])
     if name.startswith("_fused_adam"):
         return "Adam", 12.0 * sum(x.numel() for x in given) / 4
     if name.startswith("convolution"):
@@ -150,11 +151,16 @@ class Enough(Exception):
     """Thrown out of a training that has been looked at for long enough."""
 
 
+def waiting(device: torch.device) -> Callable[[], None]:
+    """Waits until all that a device was given is done."""
+    return torch.cuda.synchronize if device.type == "cuda" else lambda: None
+
+
 def measured(
     supervision: Supervision, config: Config, device: torch.device, steps: int
 ) -> tuple[float, dict[str, float], Counter, int]:
     """Seconds of a step as it is, seconds of its parts one after the other, its kernels, its parameters."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait = waiting(device)
     config = changed(config, {"stage1": {"steps": WARM}, "stage2": {"steps": 10_000}})
     parameters = 0
 
@@ -189,7 +195,7 @@ def measured(
         if step == WARM:
             clock.seconds.clear()
 
-    beside = stages.threads
+    beside, compilable = stages.threads, grid.compilable
     stages.threads = _no_threads  # the clock knows no threads
     try:
         with parts(clock):
@@ -201,9 +207,10 @@ def measured(
             if step == WARM + 1:
                 counter.__exit__(None, None, None)
 
+        grid.compilable = lambda values: False  # the counter sees into no loop
         run(WARM + 1, count)
     finally:
-        stages.threads = beside
+        stages.threads, grid.compilable = beside, compilable
     return step, {part: s / steps for part, s in clock.seconds.items()}, counter, parameters
 
 
@@ -214,7 +221,7 @@ def _no_threads(device: torch.device, count: int) -> Iterator[None]:
 
 def machine(device: torch.device) -> tuple[float, float]:
     """What this machine reaches: operations of a matrix product, and bytes of a copy, a second."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait = waiting(device)
     a, b = torch.rand((2048, 2048), device=device), torch.rand((2048, 2048), device=device)
     large = torch.rand(64 << 20, device=device)
     other = torch.empty_like(large)
@@ -260,7 +267,7 @@ def main() -> None:
     print(f"| as it is | {1e3 * step:.0f} ms | |")
     print(f"| operations | {operations / 1e9:.2f} GFLOP | {1e3 * operations / speed:.1f} ms |")
     print(f"| bytes that must move | {needed / 1e6:.0f} MB | {1e3 * needed / bandwidth:.1f} ms |")
-    print(f"| bytes that its kernels move | {moved / 1e9:.2f} GB | {1e3 * moved / bandwidth:.1f} ms |")
+    print(f"| bytes that plain kernels move | {moved / 1e9:.2f} GB | {1e3 * moved / bandwidth:.1f} ms |")
     floor = max(operations / speed, needed / bandwidth)
     print(f"\nFloor {1e3 * floor:.1f} ms; the step takes {step / floor:.0f} times that.\n")
     whole = sum(profile.values())

@@ -182,8 +182,8 @@ def run_trial(
         return None
     folder = place(out, subject.name, preset_name, trial.name, seed)
     template = shipped_template() if trial.template else None
-    begun = None if template is None else template.sha256
-    known = {"config": config.as_dict(), "protect": asdict(protection), "template": begun}
+    known: dict[str, Any] = {"config": config.as_dict(), "protect": asdict(protection)}
+    known["template"] = template and template.sha256
     if (folder / RESULT).exists():
         return _read_result(folder / RESULT, known)
     folder.parent.mkdir(parents=True, exist_ok=True)

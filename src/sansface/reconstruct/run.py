@@ -399,12 +399,11 @@ def _identity(
     kinds = [view.kind.value for view in supervision.views]
     words = [kinds, sigma.modulus, sigma.blur, sigma.window, supervision.tolerance, supervision.gain]
     data.update(json.dumps(words).encode())
-    begun = None if template is None else template.sha256
     return {
         "data": data.hexdigest(),
         "config": _digest(config.as_dict()),
         "seed": seed,
-        "template": begun,
+        "template": template and template.sha256,
     }
 
 

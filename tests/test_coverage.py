@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sansface.reconstruct.losses import coverage_loss
+from sansface.reconstruct.losses import coverage_loss, plain_coverage_loss
 from sansface.render.coverage import covered_area
 
 angles = st.floats(0, 2 * np.pi)
@@ -90,3 +90,30 @@ def test_descent_finds_the_outline():
         coverage_loss(d, normal, target).sum().backward()
         adam.step()
     assert d.item() == pytest.approx(0.1, abs=0.02)
+
+
+def test_the_compiled_loss_is_the_plain_one_with_its_derivative():
+    rng = np.random.default_rng(0)
+    angle = torch.from_numpy(rng.uniform(0, 2 * np.pi, 4000).astype(np.float32))
+    normal = torch.stack([angle.cos(), angle.sin()], dim=1)
+    coverage = torch.from_numpy(rng.choice([0, 1, 0.0005, 0.9995, *rng.random(8)], 4000).astype(np.float32))
+    distance = torch.from_numpy(rng.normal(0, 4, 4000).astype(np.float32))
+    d, exact = distance.clone().requires_grad_(), distance.double().requires_grad_()
+    ours = coverage_loss(d, normal, coverage)
+    plain = plain_coverage_loss(exact, normal.double(), coverage.double())
+    assert type(ours.grad_fn).__name__ == "_CoverageLossBackward"
+    torch.testing.assert_close(ours.double(), plain, atol=2e-5, rtol=1e-5)
+    for loss in (ours, plain):
+        (loss * torch.linspace(0, 1, 4000)).sum().backward()
+    assert d.grad is not None
+    assert exact.grad is not None
+    unlike = (d.grad - exact.grad).abs() > 1e-4
+    assert unlike.float().mean() < 2e-3  # where the error is rounding, so is its sign
+    assert (plain > 0.5).any()
+    assert (exact.grad.abs() > 0.3).any()
+
+
+def test_what_is_no_number_stays_none():
+    d = torch.tensor([float("nan"), 0.2])
+    loss = coverage_loss(d, torch.tensor([[0.6, 0.8]] * 2), torch.tensor([0.5, 0.5]))
+    assert loss.isnan().tolist() == [True, False]

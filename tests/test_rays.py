@@ -10,7 +10,8 @@ from analytic import Ball
 from sansface.capture import Camera
 from sansface.protect.operators import OPERATORS, Operator, operator
 from sansface.reconstruct.losses import gradient_loss
-from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
+from sansface.reconstruct.rays import ViewRays, view_rays, window
+from sansface.reconstruct.silhouettes import Silhouettes
 from sansface.reconstruct.stages import silhouette_loss
 from sansface.reconstruct.supervision import Kind, View
 from small import small_config, unit_camera
@@ -195,8 +196,9 @@ def silhouette(ball: Ball, told: Ball, radius: torch.Tensor | None = None) -> to
     ]
     if radius is not None:
         ball.radius = radius  # type: ignore[assignment]
-    config = small_config(silhouette_rays=3000, coarse_looks=32)
-    return silhouette_loss(ball, views, config, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    rays = Silhouettes(views).rays(range(3), 3000, generator)
+    return silhouette_loss(ball, rays, small_config(coarse_looks=32), generator)
 
 
 def test_the_true_surface_has_the_coverage_of_the_masks():
@@ -221,14 +223,16 @@ def test_a_subject_that_leaves_the_cube_is_not_pulled_in():
     tall = Ball(0.9, (0.0, -0.9, 0.0))
     camera = unit_camera(0.0, 32, height=0.0)
     view = view_rays(ball_view(tall, camera), operator("sobel"), False, CPU)
-    loss = silhouette_loss(tall, [view], small_config(silhouette_rays=4000), torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    rays = Silhouettes([view]).rays([0], 4000, generator)
+    loss = silhouette_loss(tall, rays, small_config(), generator)
     assert loss < 0.02
 
 
 def test_silhouette_rays_are_mostly_near_the_outline_and_always_of_known_pixels():
     views = [view_rays(ball_view(Ball(0.5), unit_camera(a)), operator("sobel"), False, CPU) for a in (0, 1)]
     generator = torch.Generator().manual_seed(0)
-    rays = silhouette_rays(views, 1000, generator)
+    rays = Silhouettes(views).rays([0, 1], 1000, generator)
     assert rays.origins.shape == (1000, 3)
     assert not rays.coverage.isnan().any()
     assert torch.equal(rays.origins[:500], views[0].origin.expand(500, 3))
@@ -242,8 +246,17 @@ def test_a_view_without_an_outline_gives_its_known_pixels():
     coverage = np.full((20, 20), np.nan, dtype=np.float32)
     coverage[5:9, 5:9] = 1
     view = View(Kind.MODULUS, camera, np.zeros_like(coverage), coverage == 1, coverage, neutral=False)
-    rays = silhouette_rays(
-        [view_rays(view, operator("sobel"), False, CPU)], 60, torch.Generator().manual_seed(0)
-    )
+    silhouettes = Silhouettes([view_rays(view, operator("sobel"), False, CPU)])
+    rays = silhouettes.rays([0], 60, torch.Generator().manual_seed(0))
     assert rays.coverage.shape == (60,)
     assert (rays.coverage == 1).all()
+
+
+def test_a_view_of_which_nothing_is_known_gives_no_ray_and_none_of_another_view():
+    known = ball_view(Ball(0.5), unit_camera())
+    nothing = np.full_like(known.coverage, np.nan)
+    unknown = View(Kind.MODULUS, known.camera, known.target, known.shared, nothing, neutral=False)
+    views = [view_rays(view, operator("sobel"), False, CPU) for view in (unknown, known)]
+    generator = torch.Generator().manual_seed(0)
+    assert len(Silhouettes(views).rays([0, 1], 50, generator).coverage) == 50
+    assert len(Silhouettes(views).rays([0], 50, generator).coverage) == 0

@@ -155,6 +155,14 @@ def test_a_vanished_surface_is_said():
         trained(small_config(field_settings=settings))
 
 
+def test_a_window_of_nothing_but_background_is_no_vanished_subject():
+    """Where the background is a target, too, small windows may well lie beside the subject."""
+    config = small_config(40, 0, background=True, patch=3, stage1={"views": 1})
+    _, moments = trained(config)
+    assert len(moments) == 40
+    assert min(moment.losses["colour"] for moment in moments) < 1e-4  # black, and rendered black
+
+
 def test_a_loss_that_is_not_finite_is_said(monkeypatch):
     monkeypatch.setattr(stages, "silhouette_loss", lambda *a: torch.tensor(math.nan, requires_grad=True))
     with pytest.raises(SansfaceError, match="no longer a finite number in stage 1, step 0; lower"):

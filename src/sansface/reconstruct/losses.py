@@ -1,13 +1,24 @@
 """The losses, each without its weight."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sansface.fields.on_cpu import compilable
+from sansface.loops import coverage as loops
 from sansface.protect.operators import Operator
 from sansface.reconstruct.modulus import modulus
-from sansface.render.coverage import covered_area
+from sansface.render.coverage import LEAST_SIDE, covered_area
+
+SLACK = 1e-3
+"""A coverage so near to 0 or 1 counts as none or all of a pixel."""
+PULL = 0.1
+"""Of each missing pixel where the area is saturated, as against an area of 1."""
+FAR = 10.0
+"""So many missing pixels at most."""
 
 
 def colour_loss(
@@ -50,14 +61,35 @@ def coverage_loss(
 
     Args:
         distance: signed distance of the outline from each pixel's centre, in pixels, positive outside.
-        normal: unit normal of the outline in the picture.
+        normal: unit normal of the outline in the picture, not differentiated.
         coverage: what the mask says.
     """
+    if all(compilable(x) for x in (distance, normal, coverage)):
+        return _CoverageLoss.apply(distance, normal, coverage)
+    return plain_coverage_loss(distance, normal, coverage)
+
+
+def plain_coverage_loss(distance: Tensor, normal: Tensor, coverage: Tensor) -> Tensor:
+    """The same by torch alone."""
     area, reach = covered_area(distance, normal)
-    outside, inside = coverage <= 1e-3, coverage >= 1 - 1e-3
+    outside, inside = coverage <= SLACK, coverage >= 1 - SLACK
     missing = torch.where(
         outside,
         F.relu(reach - distance),
         torch.where(inside, F.relu(reach + distance), F.relu(distance.abs() - reach)),
     )
-    return (area - coverage).abs() + 0.1 * missing.clamp(max=10.0)
+    return (area - coverage).abs() + PULL * missing.clamp(max=FAR)
+
+
+class _CoverageLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, distance: Tensor, normal: Tensor, coverage: Tensor) -> Tensor:
+        loss, slope = torch.empty_like(distance), torch.empty_like(distance)
+        given = (x.detach().numpy() for x in (distance, normal, coverage))
+        loops.coverage_loss(*given, LEAST_SIDE, SLACK, PULL, FAR, loss.numpy(), slope.numpy())
+        ctx.save_for_backward(slope)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return grads[0] * ctx.saved_tensors[0], None, None

@@ -10,7 +10,7 @@ Where no outline was shared, the template just fills the bundle's sphere, and fa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from sansface.fields.grid import GridSurface, nodes
 from sansface.fields.template import PlacedTemplate, Placement, Template
 from sansface.protect.frame import up_direction, upright
 from sansface.reconstruct.config import Config
-from sansface.reconstruct.rays import ViewRays, view_rays
+from sansface.reconstruct.rays import view_rays
+from sansface.reconstruct.silhouettes import Silhouettes
 from sansface.reconstruct.stages import mixed, silhouette_loss
 from sansface.reconstruct.supervision import Supervision, View
 
@@ -51,7 +52,7 @@ VOXELS = 40
 class _Outlines:
     """What placements are compared with."""
 
-    views: list[ViewRays]
+    silhouettes: Silhouettes
     config: Config
     towards: Tensor  # (3,): mean direction of the sensitive cameras less that of the neutral ones
     seed: int
@@ -59,10 +60,10 @@ class _Outlines:
     def cost(self, pose: "_Pose", surface: GridSurface, rays: int) -> Tensor:
         """Silhouettes on the same rays for every placement, tilt, and facing away."""
         generator = torch.Generator(self.towards.device).manual_seed(mixed(self.seed, rays))
-        config = replace(self.config, silhouette_rays=rays)
         rotation = pose.rotation()
         placed = PlacedTemplate(surface, pose.log_scale.exp(), rotation, pose.shift)
-        outlines = silhouette_loss(placed, self.views, config, generator)
+        drawn = self.silhouettes.rays(range(len(self.silhouettes.views)), rays, generator)
+        outlines = silhouette_loss(placed, drawn, self.config, generator)
         return outlines + TILT * pose.tilt() - FACING * (rotation[:, 2] @ self.towards)
 
 
@@ -112,7 +113,7 @@ def place(
         return Placement.of(scale, upright(up, towards), np.zeros(3), "sphere")
     spread = [outlined[i] for i in np.linspace(0, len(outlined) - 1, min(VIEWS, len(outlined))).astype(int)]
     rays = [view_rays(view, supervision.operator, config.background, device) for view in spread]
-    outlines = _Outlines(rays, config, _tensor(towards, device), seed)
+    outlines = _Outlines(Silhouettes(rays), config, _tensor(towards, device), seed)
     surface = template.surface(device)
 
     begun = _beginnings(template, hull, up, device)

@@ -134,39 +134,6 @@ def window(view: ViewRays, gradient: bool, patch: int, generator: torch.Generato
     return Window(view, rows + y, columns + x, (y, x), (h, w))
 
 
-@dataclass(frozen=True, eq=False)
-class SilhouetteRays:
-    """Rays whose coverage is compared, from several views."""
-
-    origins: Float[Tensor, "n 3"]
-    directions: Float[Tensor, "n 3"]
-    footprint: Float[Tensor, " n"]
-    axes: Float[Tensor, "n 2 3"]
-    coverage: Float[Tensor, " n"]
-
-
-def silhouette_rays(views: list[ViewRays], rays: int, generator: torch.Generator) -> SilhouetteRays:
-    """Random pixels, the same number of each view, four fifths of them near the outline."""
-    each = rays // len(views)
-    chosen = []
-    for view in views:
-        near = len(view.outline) and (each * 4 // 5 if len(view.elsewhere) else each)
-        parts = [
-            pool[torch.randint(len(pool), (count,), generator=generator, device=pool.device)]
-            for pool, count in ((view.outline, near), (view.elsewhere, each - near))
-            if count and len(pool)
-        ]
-        chosen.append(torch.cat(parts) if parts else view.outline)
-    pairs = list(zip(views, chosen, strict=True))
-    return SilhouetteRays(
-        origins=torch.cat([v.origin.expand(len(i), 3) for v, i in pairs]),
-        directions=torch.cat([v.directions.view(-1, 3)[i] for v, i in pairs]),
-        footprint=torch.cat([v.footprint.view(-1)[i] for v, i in pairs]),
-        axes=torch.cat([v.axes.expand(len(i), 2, 3) for v, i in pairs]),
-        coverage=torch.cat([v.coverage.view(-1)[i] for v, i in pairs]),
-    )
-
-
 def _grown(mask: Tensor, reach: int) -> Tensor:
     """(h, w) bool: pixels with a true pixel at most `reach` rows and columns away."""
     return F.max_pool2d(mask.float()[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0

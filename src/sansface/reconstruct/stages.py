@@ -2,29 +2,37 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from sansface.errors import SansfaceError
 from sansface.fields.field import Field, Shape, Surface
+from sansface.fields.grid import nodes
 from sansface.fields.lipschitz import bind_all, lipschitz_product
 from sansface.fields.registry import make_field
 from sansface.reconstruct.config import AnyConfig, Config, Stage
 from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
-from sansface.reconstruct.rays import ViewRays, silhouette_rays, view_rays, window
+from sansface.reconstruct.rays import ViewRays, view_rays, window
 from sansface.reconstruct.side_by_side import differentiate, threads
+from sansface.reconstruct.silhouettes import SilhouetteRays, Silhouettes
 from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.render.error_bounded import Sampler, error_bounded
 from sansface.render.sampling import look
 from sansface.render.volume import composite, render
 from sansface.splats.config import SplatStage
 
+T = TypeVar("T")
+
 SILHOUETTE_VIEWS = 10
 """Views whose silhouettes are compared in one step."""
+
+NODES = 64
+"""Along each edge of the cube, where a surface is looked for that no ray has met."""
 
 NOT_FINITE = "lower the learning rates, take another seed, or check the cameras"
 
@@ -79,7 +87,8 @@ def train(
         for number, stage in ((1, config.stage1), (2, config.stage2)):
             if stage.steps == 0:
                 continue
-            targets, silhouettes = comparable(views, stage), chosen(views, stage.silhouettes)
+            targets = comparable(views, stage)
+            silhouettes = Silhouettes(chosen(views, stage.silhouettes))
             if stage.lipschitz > 0:
                 bind_all(field.radiance)
             optimiser = make_optimiser(field, config)
@@ -92,7 +101,7 @@ def train(
                 beta = stage.beta.at(progress) if stage.beta else field.beta()
 
                 seen = drawn(targets, step, stage.views, seed)
-                outlined = drawn(silhouettes, step, SILHOUETTE_VIEWS, seed)
+                outlined = drawn(range(len(silhouettes.views)), step, SILHOUETTE_VIEWS, seed)
                 first, second = generators
                 pictures = partial(
                     picture_half,
@@ -104,7 +113,8 @@ def train(
                     beta=beta,
                     generator=first,
                 )
-                shape = partial(shape_half, views=outlined, stage=stage, config=config, generator=second)
+                rays = partial(silhouettes.rays, outlined, config.silhouette_rays, second)
+                shape = partial(shape_half, rays=rays, stage=stage, config=config, generator=second)
                 optimiser.zero_grad(set_to_none=True)
                 weights = loss_weights(stage, progress)
                 losses = differentiate(field.now(), (pictures, shape), weights, pool)
@@ -132,12 +142,16 @@ def loss_weights(stage: Stage, progress: float) -> dict[str, float]:
 
 
 def shape_half(
-    surface: Surface, views: list[ViewRays], stage: Stage, config: Config, generator: torch.Generator
+    surface: Surface,
+    rays: Callable[[], SilhouetteRays],
+    stage: Stage,
+    config: Config,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """What silhouettes say, and what the surface should be like anyway."""
     losses = {"eikonal": surface.eikonal(generator)}
     if stage.coverage > 0:
-        losses["coverage"] = silhouette_loss(surface, views, config, generator)
+        losses["coverage"] = silhouette_loss(surface, rays(), config, generator)
     if stage.smoothness is not None:
         losses["smoothness"] = surface.smoothness(generator)
     if stage.volume is not None:
@@ -175,7 +189,8 @@ def picture_half(
         hit = sight.hit
     if not seen.depth.isfinite().all():
         raise SansfaceError(f"the surface's distances are no longer finite numbers; {NOT_FINITE}.")
-    if not hit.any():
+    # A small window may lie beside the subject; that is no reason to stop.
+    if not hit.any() and not has_inside(surface, hit.device):
         raise SansfaceError(
             "no ray meets a surface any more: the subject has vanished; take another seed, check the cameras "
             "and masks, or give a smaller bounding sphere."
@@ -205,11 +220,16 @@ def picture_half(
     return losses | bound
 
 
+@torch.no_grad()
+def has_inside(surface: Shape, device: torch.device) -> bool:
+    """Is the distance negative somewhere, of the nodes of a coarse grid?"""
+    return bool((surface.sdf(nodes(NODES, device)) < 0).any())
+
+
 def silhouette_loss(
-    surface: Shape, views: list[ViewRays], config: Config, generator: torch.Generator
+    surface: Shape, rays: SilhouetteRays, config: Config, generator: torch.Generator
 ) -> Tensor:
-    """Compare the outline that the surface has in the views with their masks' coverage."""
-    rays = silhouette_rays(views, config.silhouette_rays, generator)
+    """Compare the outline that the surface has in some views with their masks' coverage."""
     sight = look(surface, rays.origins, rays.directions, config.coarse_looks, generator)
     points = rays.origins + rays.directions * sight.nearest[:, None]
     distance, gradient = surface.shape(points)
@@ -253,10 +273,10 @@ def comparable(views: list[ViewRays], stage: Stage | SplatStage) -> list[ViewRay
     return result
 
 
-def drawn(views: list[ViewRays], step: int, count: int, seed: int) -> list[ViewRays]:
+def drawn(views: Sequence[T], step: int, count: int, seed: int) -> list[T]:
     """`count` different views, all of them once before any comes again; a function of step and seed alone."""
     if count >= len(views):
-        return views
+        return list(views)
     return [views[i] for i in _order(len(views), step * count, count, seed)]
 
 

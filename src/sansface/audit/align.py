@@ -8,7 +8,6 @@ of the mouth; (5, 2) float64 pixels, the first pixel's centre at (0.5, 0.5).
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import cv2
 import numpy as np
@@ -74,7 +73,7 @@ class Placing:
         fine = cv2.warpAffine(values, fit, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cv2.resize(fine, (self.side, self.side), interpolation=cv2.INTER_AREA)
 
-    def again(self, pictures: np.ndarray, placed: Self) -> np.ndarray:
+    def again(self, pictures: np.ndarray, placed: "Placing") -> np.ndarray:
         """Pictures that were cut out with another placing, brought to this one.
 
         Args:

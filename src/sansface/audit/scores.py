@@ -165,7 +165,7 @@ def verify(
 def equal_error_rate(genuine: np.ndarray, different: np.ndarray) -> float:
     """Where pairs of one person that do not match are as frequent as pairs of different people that do.
 
-    Over the thresholds at which either changes: the mean of both rates where they are nearest each other.
+    Both rates are taken as straight between the thresholds at which they change, so that they do meet.
 
     Args:
         genuine: (n,) similarities of pairs of one person; −∞ never matches.
@@ -308,5 +308,7 @@ class _Steps:
 
 def _equal_error(steps: _Steps, genuine: np.ndarray, different: np.ndarray) -> float:
     missed, matched = steps.below(genuine), 1 - steps.below(different)
-    nearest = np.abs(missed - matched).argmin()
-    return float((missed[nearest] + matched[nearest]) / 2)
+    more = missed - matched  # rises from −1 to 1
+    after = int(np.argmax(more >= 0))
+    part = more[after] / (more[after] - more[after - 1])
+    return float(missed[after] + part * (missed[after - 1] - missed[after]))

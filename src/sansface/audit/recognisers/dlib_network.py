@@ -12,8 +12,9 @@ FILE = "dlib_face_recognition_resnet_model_v1.dat"
 SOURCE = "dlib.net/files, or the package face_recognition_models 0.3.0; public domain (CC0 1.0)"
 BATCH = 32
 """Faces at a time."""
-PLACING = Placing(150, 52.55, (-1.0, -21.3))
-"""dlib's chip of 150 pixels with a padding of 0.25, by where the eyes lie in it: its landmarks are others."""
+PLACING = Placing(150, 54.2, (-1.0, -23.9))
+"""dlib's chip of 150 pixels with a padding of 0.25. Its landmarks are others, so this is where YuNet's lie on
+average in the chips of 100 photographs."""
 
 
 class DlibNetwork:

@@ -22,8 +22,7 @@ class OnnxRecogniser:
     Args:
         weights: its file.
         name: for tables; the file's if None.
-        mean, scale: of the input. InsightFace's own models take 127.5 and 127.5, but those that contain the
-            step 0 and 1.
+        mean, scale: of the input.
         placing: where the face must lie.
 
     Raises:
@@ -76,7 +75,29 @@ def edgeface() -> OnnxRecogniser:
 
 def mobilefacenet() -> OnnxRecogniser:
     """InsightFace's MobileFaceNet (Chen et al. 2018), which scales its input itself."""
-    return OnnxRecogniser(assets.find("mobilefacenet"), "mobilefacenet", mean=0, scale=1)
+    return OnnxRecogniser(assets.find("mobilefacenet"), "mobilefacenet", mean=0.0, scale=1.0)
+
+
+def insightface(weights: Path) -> OnnxRecogniser:
+    """A recogniser of InsightFace's model packs, such as `w600k_r50.onnx`.
+
+    Those that begin with a subtraction and a multiplication take bytes, the others (byte − 127.5) / 127.5.
+    """
+    try:
+        own = {"Sub", "Mul"} <= set(operations(weights.read_bytes())[:8])
+    except (OSError, ValueError, IndexError):
+        own = False  # what is wrong is said below
+    return OnnxRecogniser(weights, mean=0.0, scale=1.0) if own else OnnxRecogniser(weights)
+
+
+def operations(data: bytes) -> list[str]:
+    """The kinds of an ONNX model's steps, in order: GraphProto.node = 1, NodeProto.op_type = 4.
+
+    Raises:
+        ValueError, IndexError: it is no such model.
+    """
+    steps = [value for number, value in _fields(_field(data, 7)) if number == 1]
+    return [bytes(_field(step, 4)).decode() for step in steps]
 
 
 def _check_input(data: bytes, side: int, weights: Path) -> None:

@@ -3,13 +3,14 @@
 Whatever detector it came with: faces are found by YuNet (`sansface.audit.detect`) and cut out before.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from sansface.audit.align import Placing
 
 
+@runtime_checkable
 class Recogniser(Protocol):
     """From faces to vectors that are alike for one person.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sansface.audit.recognisers.dlib_network import DlibNetwork
 from sansface.audit.recognisers.gradients import Gradients
-from sansface.audit.recognisers.onnx import OnnxRecogniser, edgeface, mobilefacenet
+from sansface.audit.recognisers.onnx import OnnxRecogniser, edgeface, insightface, mobilefacenet
 from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.errors import SansfaceError
 
@@ -17,7 +17,7 @@ OURS: dict[str, Callable[[], Recogniser]] = {
 """Without a path."""
 BY_PATH: dict[str, Callable[[Path], Recogniser]] = {
     "onnx": OnnxRecogniser,
-    "insightface": OnnxRecogniser,
+    "insightface": insightface,
     "dlib": DlibNetwork,
 }
 """With the path of the weights, name:path."""

@@ -145,9 +145,13 @@ def find(name: str) -> Path:
     Raises:
         SansfaceError: it is not here, or its checksum is another.
     """
-    path, found = folder() / _asset(name).path, state(name)
+    asset, found = _asset(name), state(name)
+    path = folder() / asset.path
     if found == "missing":
-        raise SansfaceError(f"{path} is missing; get it by `sansface assets pull {name}`.")
+        raise SansfaceError(
+            f"{path} is missing ({asset.licence}; {asset.address or asset.by_hand}); get it by `sansface "
+            f"assets pull {name}`."
+        )
     if found == "changed":
         raise SansfaceError(
             f"{path} has another SHA-256 than this version's {name}; remove it, then run "

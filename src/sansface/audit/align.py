@@ -7,6 +7,8 @@ Landmarks are those of YuNet in its order: the subject's right eye, left eye, no
 of the mouth; (5, 2) float64 pixels, the first pixel's centre at (0.5, 0.5).
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -39,6 +41,57 @@ def similarity(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
     return np.column_stack([turn, onto.mean(axis=0) - turn @ points.mean(axis=0)])
 
 
+@dataclass(frozen=True)
+class Placing:
+    """Where the face lies in a square picture: how a recogniser wants it, or how one was cut out."""
+
+    side: int = SIDE  # of the picture, pixels
+    eyes: float = EYES  # pixels between the eyes
+    shift: tuple[float, float] = (0.0, 0.0)  # by which the face lies right of and below the middle, pixels
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(5, 2): the template so placed."""
+        return (TEMPLATE - SIDE / 2) * (self.eyes / EYES) + self.side / 2 + self.shift
+
+    def cut(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """The face upright in a picture of its own.
+
+        Args:
+            picture: (h, w), (h, w, 3), uint8 or float32.
+            landmarks: (5, 2) of the face.
+
+        Returns:
+            (side, side) or (side, side, 3) float32, of uint8 in [0, 1]: the mean over each pixel's area.
+            Beyond the picture its border is repeated.
+        """
+        values = picture.astype(np.float32) / (255 if picture.dtype == np.uint8 else 1)
+        fit = FINER * similarity(landmarks, self.landmarks)
+        # OpenCV's pixel centres are whole numbers.
+        fit[:, 2] += fit[:, :2] @ (0.5, 0.5) - 0.5
+        size = (FINER * self.side, FINER * self.side)
+        fine = cv2.warpAffine(values, fit, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.resize(fine, (self.side, self.side), interpolation=cv2.INTER_AREA)
+
+    def again(self, pictures: np.ndarray, placed: "Placing") -> np.ndarray:
+        """Pictures that were cut out with another placing, brought to this one.
+
+        Args:
+            pictures: (n, h, w) or (n, h, w, 3) float32.
+            placed: how.
+
+        Returns:
+            (n, side, side) or (n, side, side, 3) float32; the very same if nothing changes.
+        """
+        if placed == self:
+            return pictures
+        shape = (len(pictures), self.side, self.side, *pictures.shape[3:])
+        result = np.empty(shape, dtype=np.float32)
+        for index, picture in enumerate(pictures):
+            result[index] = self.cut(picture, placed.landmarks)
+        return result
+
+
 def placed_template(side: int, eyes: float) -> np.ndarray:
     """(5, 2): the template with its eyes so many pixels apart, its square in the middle of a picture.
 
@@ -46,26 +99,9 @@ def placed_template(side: int, eyes: float) -> np.ndarray:
         side: of the square picture, pixels.
         eyes: pixels between the eyes.
     """
-    return (TEMPLATE - SIDE / 2) * (eyes / EYES) + side / 2
+    return Placing(side, eyes).landmarks
 
 
 def cut(picture: np.ndarray, landmarks: np.ndarray, side: int, eyes: float = EYES) -> np.ndarray:
-    """The face upright in a square picture of its own.
-
-    Args:
-        picture: (h, w), (h, w, 3), uint8 or float32.
-        landmarks: (5, 2) of the face.
-        side: of the result; 112 with the default `eyes` is what recognisers take.
-        eyes: pixels between the eyes in it.
-
-    Returns:
-        (side, side) or (side, side, 3) float32, of uint8 in [0, 1]: the mean over each pixel's area. Beyond
-        the picture its border is repeated.
-    """
-    values = picture.astype(np.float32) / (255 if picture.dtype == np.uint8 else 1)
-    fit = FINER * similarity(landmarks, placed_template(side, eyes))
-    # OpenCV's pixel centres are whole numbers.
-    fit[:, 2] += fit[:, :2] @ (0.5, 0.5) - 0.5
-    size = (FINER * side, FINER * side)
-    fine = cv2.warpAffine(values, fit, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA)
+    """`Placing.cut` with the face in the middle."""
+    return Placing(side, eyes).cut(picture, landmarks)

@@ -1,0 +1,129 @@
+"""The first check of every run: on clear photographs the recogniser must work, else nothing is proved.
+
+A recogniser that fails on clear photographs fails on protected ones, too, and its failure says nothing of the
+protection.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sansface.audit.scores import (
+    Identification,
+    Rate,
+    Threshold,
+    Verification,
+    by_person,
+    calibrated,
+    equal_error,
+    identify,
+    impostors,
+    similarities,
+    verify,
+)
+from sansface.audit.split import Split
+from sansface.errors import SansfaceError
+
+RATES = (1e-2, 1e-3)
+"""False-match rates at which thresholds are calibrated."""
+LEAST_TAR = 0.5
+"""At the first rate: the clear pairs of one person that must match."""
+MOST_FMR = 5.0
+"""So many times the first rate may the clear pairs of different people match."""
+MOST_STRANGERS = 0.5
+"""Of a person's photographs, from which on the folder is mislabelled."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the recogniser does on clear photographs.
+
+    Attributes:
+        thresholds: at each of `RATES`.
+        verification: at each of `RATES`, enrolled against probe.
+        equal_error: of the same pairs.
+        identification: of the probes.
+        strangers: (person, photograph) by their numbers: photographs of the people evaluated that match no
+            other of the same person, for the user's own screen.
+    """
+
+    thresholds: tuple[Threshold, ...]
+    verification: tuple[Verification, ...]
+    equal_error: Rate
+    identification: Identification
+    strangers: tuple[tuple[int, int], ...]
+
+
+def control(
+    embeddings: np.ndarray, labels: np.ndarray, numbers: np.ndarray, parts: Split, rng: np.random.Generator
+) -> Control:
+    """Calibrate on the threshold people, recognise the clear photographs of the people evaluated.
+
+    Args:
+        embeddings: (n, d) of all clear photographs.
+        labels: (n,) int64, their people.
+        numbers: (n,) int64, the photograph's number among the person's own.
+        parts: who is what.
+        rng: draws the bootstrap.
+
+    Raises:
+        SansfaceError: photographs of one person do not match each other, those of different people do, or
+            those of one do not.
+    """
+    held = parts.thresholds
+    pairs = impostors(similarities(embeddings[held], embeddings[held]), labels[held])
+    thresholds = tuple(calibrated(pairs, rate) for rate in RATES)
+    similar = similarities(embeddings[parts.probe], embeddings[parts.enrolled])
+    probes, enrolled = labels[parts.probe], labels[parts.enrolled]
+    verified = tuple(verify(similar, probes, enrolled, threshold, rng) for threshold in thresholds)
+    tar, fmr, rate = verified[0].tar.misses.value, verified[0].fmr, RATES[0]
+    if not fmr <= MOST_FMR * rate:
+        raise SansfaceError(
+            f"{100 * fmr:.1f} % of the clear photographs of different people match, with a threshold for "
+            f"{100 * rate:g} %, so the audit can prove nothing; check the labels, or add people like those "
+            "evaluated to calibrate on."
+        )
+    evaluated = np.union1d(parts.enrolled, parts.probe)
+    odd = strangers(embeddings[evaluated], labels[evaluated], thresholds[0].value)
+    if tar >= LEAST_TAR:
+        _check_folders(labels[evaluated], numbers[evaluated], odd)
+    else:
+        raise SansfaceError(
+            f"only {100 * tar:.0f} % of the clear photographs of one person match, at a false-match rate of "
+            f"{100 * rate:g} %, so the audit can prove nothing; use a better recogniser, or check that each "
+            "folder shows one person."
+        )
+    scores, people = by_person(similar, enrolled)
+    return Control(
+        thresholds=thresholds,
+        verification=verified,
+        equal_error=equal_error(similar, probes, enrolled, rng),
+        identification=identify(scores, probes, people, rng),
+        strangers=tuple(zip(labels[evaluated][odd].tolist(), numbers[evaluated][odd].tolist(), strict=True)),
+    )
+
+
+def strangers(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> np.ndarray:
+    """(n,) bool: photographs that match at most a tenth of the others of the same person.
+
+    Args:
+        embeddings: (n, d) of clear photographs.
+        labels: (n,).
+        threshold: from which similarity on two match.
+    """
+    same = labels[:, None] == labels
+    np.fill_diagonal(same, False)
+    matching = (same & (similarities(embeddings, embeddings) >= threshold)).sum(axis=1)
+    return (matching <= 0.1 * same.sum(axis=1)) & same.any(axis=1)
+
+
+def _check_folders(labels: np.ndarray, numbers: np.ndarray, odd: np.ndarray) -> None:
+    for person in np.unique(labels):
+        own = labels == person
+        if odd[own].mean() < MOST_STRANGERS:
+            continue
+        which = ", ".join(str(number + 1) for number in numbers[own & odd])
+        raise SansfaceError(
+            f"photographs {which} of person {person + 1} (in alphabetical order) do not match the others of "
+            "that person; check whom that folder shows."
+        )

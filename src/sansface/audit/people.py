@@ -1,0 +1,173 @@
+"""Labelled photographs of people: whom an audit tries to recognise.
+
+A folder with one sub-folder a person, or with a `labels.json`, {"labels": {path: person}}. A person is a
+number from here on, that of the name in alphabetical order from 0; the photographs of a person are numbered
+in the order of their files from 0. Names and paths are not kept.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sansface.audit.align import Placing
+from sansface.audit.detect import Face, Yunet
+from sansface.errors import SansfaceError
+from sansface.files import os_error_sentence, read_json
+from sansface.formats.pictures import inside, pictures_in
+from sansface.photographs.decode import decode
+
+LABELS = "labels.json"
+CLEAR = Placing()
+"""As recognisers of 112 pixels want a face."""
+STANDARD = Placing(64, 11.0)
+"""As a bundle of 64 pixels shows it: on the capture of a whole head the eyes are 11 pixels apart."""
+
+Numbers = tuple[tuple[int, int], ...]
+"""(person, photograph) each."""
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Photographs of faces, cut out upright.
+
+    Attributes:
+        labels: (n,) int64, the person of each; a person of whom no photograph is left has none.
+        numbers: (n,) int64, the photograph's number among the person's own.
+        digests: (n,) S64, SHA-256 of the photograph's pixels in hexadecimal.
+        crops: of each placing (n, side, side, 3) float32 sRGB in [0, 1].
+        eyes: (n,) float64, pixels between the eyes in the photograph itself.
+        faceless: photographs in which no face was found.
+        small: photographs whose face has fewer pixels than a placing asks for, `least_eyes` between the eyes.
+        twice: photographs that the person has twice; the first one stays.
+    """
+
+    labels: np.ndarray
+    numbers: np.ndarray
+    digests: np.ndarray
+    crops: dict[Placing, np.ndarray]
+    eyes: np.ndarray
+    faceless: Numbers = ()
+    small: Numbers = ()
+    twice: Numbers = ()
+
+
+def read_people(
+    folder: Path,
+    placings: Sequence[Placing] = (CLEAR, STANDARD),
+    find: Callable[[np.ndarray], Face | None] | None = None,
+    least_eyes: float = STANDARD.eyes,
+    progress: Callable[[float], None] | None = None,
+) -> People:
+    """Read photographs, find the one face of each, cut it out.
+
+    Args:
+        folder: see above.
+        placings: how to cut.
+        find: gives the face of a (h, w, 3) uint8 photograph; None for `Yunet.nearest`.
+        least_eyes: pixels between the eyes below which a photograph is left out: σ of an enlarged picture is
+            not what a bundle would show.
+        progress: called with the share that is done.
+
+    Raises:
+        SansfaceError: no such folder, nobody in it, a photograph that cannot be read, one that two people
+            have, or none in which a face of that size is found.
+    """
+    listed = _listed(folder)
+    find = find or Yunet().nearest
+    kept: dict[bytes, tuple[int, int]] = {}
+    faceless, small, twice, eyes = [], [], [], []
+    crops: dict[Placing, list[np.ndarray]] = {placing: [] for placing in placings}
+    for done, (person, number, path) in enumerate(listed, start=1):
+        picture = _read(path)
+        digest = hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest().encode()
+        other = kept.get(digest)
+        face = None if other else find(picture)
+        if other and other[0] != person:
+            raise SansfaceError(
+                f"photograph {number + 1} of person {person + 1} in {folder} is also photograph "
+                f"{other[1] + 1} of person {other[0] + 1}, in alphabetical order; give it to one of them."
+            )
+        if other:
+            twice.append((person, number))
+        elif face is None:
+            faceless.append((person, number))
+        elif face.eyes < least_eyes:
+            small.append((person, number))
+        else:
+            kept[digest] = (person, number)
+            eyes.append(face.eyes)
+            for placing in placings:
+                crops[placing].append(placing.cut(picture, face.landmarks))
+        if progress is not None:
+            progress(done / len(listed))
+    if not kept:
+        raise SansfaceError(_why_none(folder, len(faceless), len(small), least_eyes))
+    who = np.array(list(kept.values()), dtype=np.int64)
+    return People(
+        labels=who[:, 0],
+        numbers=who[:, 1],
+        digests=np.array(list(kept)),
+        crops={placing: np.stack(faces) for placing, faces in crops.items()},
+        eyes=np.array(eyes),
+        faceless=tuple(faceless),
+        small=tuple(small),
+        twice=tuple(twice),
+    )
+
+
+def _listed(folder: Path) -> list[tuple[int, int, Path]]:
+    """Person, number of the photograph and its file, of all."""
+    if not folder.is_dir():
+        raise SansfaceError(f"there is no folder {folder}; give one with a sub-folder for each person.")
+    if (folder / LABELS).is_file():
+        named = _labelled(folder)
+    else:
+        try:
+            people = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        except OSError as error:
+            raise SansfaceError(os_error_sentence("read", folder, error)) from error
+        named = [(path.name, picture) for path in people for picture in pictures_in(path)]
+    if not named:
+        raise SansfaceError(
+            f"{folder} holds no sub-folder with photographs; make one for each person, or a {LABELS}."
+        )
+    numbers = {name: number for number, name in enumerate(sorted({name for name, _ in named}))}
+    counted = dict.fromkeys(numbers, 0)
+    listed = []
+    for name, path in sorted(named):
+        listed.append((numbers[name], counted[name], path))
+        counted[name] += 1
+    return listed
+
+
+def _labelled(folder: Path) -> list[tuple[str, Path]]:
+    where = folder / LABELS
+    told = read_json(where)
+    labels = told.get("labels") if isinstance(told, dict) else None
+    if not isinstance(labels, dict) or not all(isinstance(person, str) for person in labels.values()):
+        raise SansfaceError(f'{where} is not of the form {{"labels": {{path: person}}}}; correct the file.')
+    return [(person, inside(folder, path, where)) for path, person in labels.items()]
+
+
+def _read(path: Path) -> np.ndarray:
+    """(h, w, 3) uint8 sRGB, upright; grey in three channels."""
+    pixels = decode(path, "photograph", upright=True)
+    colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
+    if colour.dtype == np.uint16:
+        colour = cv2.convertScaleAbs(colour, alpha=255 / 65535)
+    return np.ascontiguousarray(colour)
+
+
+def _why_none(folder: Path, faceless: int, small: int, least: float) -> str:
+    if not small:
+        return (
+            f"no face was found in any of the {faceless} photographs of {folder}; give photographs of faces."
+        )
+    return (
+        f"of the {faceless + small} photographs of {folder} none can be used: in {faceless} no face was "
+        f"found, in {small} the eyes are less than {least:g} pixels apart; give larger ones."
+    )

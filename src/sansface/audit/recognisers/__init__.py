@@ -1,0 +1,1 @@
+"""Recognisers of faces, which an audit turns against what was protected."""

@@ -1,0 +1,180 @@
+"""Recognisers in ONNX files, run by OpenCV."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sansface import assets
+from sansface.audit.align import Placing
+from sansface.errors import SansfaceError
+from sansface.faces.tflite import without_chatter
+from sansface.files import os_error_sentence
+
+BATCH = 32
+"""Faces at a time."""
+
+
+class OnnxRecogniser:
+    """A network that takes (n, 3, side, side) RGB, value = (byte − mean) / scale, and gives (n, d).
+
+    Args:
+        weights: its file.
+        name: for tables; the file's if None.
+        mean, scale: of the input.
+        placing: where the face must lie.
+
+    Raises:
+        SansfaceError: the file is missing, is no ONNX that OpenCV can run, takes pictures of another size or
+            gives no vectors.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        name: str | None = None,
+        mean: float = 127.5,
+        scale: float = 127.5,
+        placing: Placing | None = None,
+    ) -> None:
+        self.name = name or weights.stem
+        self.placing = placing or Placing()
+        self._mean, self._scale = mean, scale
+        try:
+            data = weights.read_bytes()
+        except OSError as error:
+            raise SansfaceError(os_error_sentence("read the recogniser", weights, error)) from error
+        _check_input(data, self.placing.side, weights)
+        try:
+            with without_chatter():
+                self._network = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
+            shape = self.embed(np.zeros((1, self.placing.side, self.placing.side, 3), np.float32)).shape
+        except cv2.error as error:
+            raise SansfaceError(
+                f"OpenCV cannot run {weights} ({error.err}); export the recogniser to ONNX again, for "
+                f"pictures of {self.placing.side} pixels."
+            ) from error
+        if len(shape) != 2 or shape[0] != 1:
+            raise SansfaceError(f"{weights} gives {shape}, not a vector for each face; give a recogniser.")
+
+    def embed(self, faces: np.ndarray) -> np.ndarray:
+        """See `Recogniser`."""
+        values = ((255 * faces - self._mean) / self._scale).astype(np.float32).transpose(0, 3, 1, 2)
+        found = []
+        for start in range(0, len(values), BATCH):
+            self._network.setInput(np.ascontiguousarray(values[start : start + BATCH]))
+            found.append(self._network.forward().copy())
+        return np.concatenate(found)
+
+
+def edgeface() -> OnnxRecogniser:
+    """EdgeFace XS (George et al. 2023)."""
+    return OnnxRecogniser(assets.find("edgeface"), "edgeface", mean=127.5, scale=127.5)
+
+
+def mobilefacenet() -> OnnxRecogniser:
+    """InsightFace's MobileFaceNet (Chen et al. 2018), which scales its input itself."""
+    return OnnxRecogniser(assets.find("mobilefacenet"), "mobilefacenet", mean=0.0, scale=1.0)
+
+
+def insightface(weights: Path) -> OnnxRecogniser:
+    """A recogniser of InsightFace's model packs, such as `w600k_r50.onnx`.
+
+    Those that begin with a subtraction and a multiplication take bytes, the others (byte − 127.5) / 127.5.
+    """
+    try:
+        own = {"Sub", "Mul"} <= set(operations(weights.read_bytes())[:8])
+    except (OSError, ValueError, IndexError):
+        own = False  # what is wrong is said below
+    return OnnxRecogniser(weights, mean=0.0, scale=1.0) if own else OnnxRecogniser(weights)
+
+
+def operations(data: bytes) -> list[str]:
+    """The kinds of an ONNX model's steps, in order: GraphProto.node = 1, NodeProto.op_type = 4.
+
+    Raises:
+        ValueError, IndexError: it is no such model.
+    """
+    steps = [value for number, value in _fields(_field(data, 7)) if number == 1]
+    return [bytes(_field(step, 4)).decode() for step in steps]
+
+
+def _check_input(data: bytes, side: int, weights: Path) -> None:
+    """Refuse a network that declares another size: OpenCV runs some of them all the same."""
+    try:
+        shape = declared_input(data)
+    except (ValueError, IndexError) as error:
+        raise SansfaceError(f"{weights} is no ONNX file that can be read; give another one.") from error
+    if len(shape) != 4 or any(
+        size not in (0, want) for size, want in zip(shape[1:], (3, side, side), strict=True)
+    ):
+        told = " × ".join(str(size or "?") for size in shape)
+        raise SansfaceError(
+            f"{weights} takes an input of {told}, not 1 × 3 × {side} × {side}; give weights of that size, or "
+            "the placing that these want."
+        )
+
+
+def declared_input(data: bytes) -> tuple[int, ...]:
+    """The shape of an ONNX model's first input that is no weight; 0 for a size that is open.
+
+    Read by hand, for OpenCV does not tell it. Fields of onnx.proto3: ModelProto.graph 7, GraphProto.input 11
+    and .initializer 5, TensorProto.name 8, ValueInfoProto.name 1 and .type 2, TypeProto.tensor_type 1,
+    Tensor.shape 2, TensorShapeProto.dim 1, Dimension.dim_value 1.
+
+    Raises:
+        ValueError, IndexError: it is no such model.
+    """
+    graph = _field(data, 7)
+    weights = {bytes(_field(tensor, 8)) for number, tensor in _fields(graph) if number == 5}
+    for number, value in _fields(graph):
+        if number != 11 or bytes(_field(value, 1)) in weights:
+            continue
+        shape = _field(_field(_field(value, 2), 1), 2)
+        sizes = []
+        for _, dimension in _fields(shape):
+            known = [size for kind, size in _fields(dimension) if kind == 1 and isinstance(size, int)]
+            sizes.append(known[0] if known else 0)
+        return tuple(sizes)
+    raise ValueError("no input")
+
+
+def _field(message: memoryview | bytes | int, wanted: int) -> memoryview:
+    for number, value in _fields(message):
+        if number == wanted and isinstance(value, memoryview):
+            return value
+    raise ValueError(f"no field {wanted}")
+
+
+def _fields(message: memoryview | bytes | int) -> Iterator[tuple[int, memoryview | int]]:
+    """(number, content) of each field of a Protocol Buffers message, of which lengths and varints matter."""
+    if isinstance(message, int):
+        raise ValueError("a number, not a message")
+    data, at = memoryview(message), 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        kind = key & 7
+        if kind == 0:
+            value, at = _varint(data, at)
+            yield key >> 3, value
+            continue
+        if kind not in (1, 2, 5):
+            raise ValueError(f"wire type {kind}")
+        length, at = _varint(data, at) if kind == 2 else ({1: 8, 5: 4}[kind], at)
+        if at + length > len(data):
+            raise ValueError("cut short")
+        yield key >> 3, data[at : at + length]
+        at += length
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+        if shift > 63:
+            raise ValueError("a number too long")

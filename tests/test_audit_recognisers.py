@@ -1,0 +1,195 @@
+"""Recognisers behind one protocol: a tiny ONNX file made here, and the real ones where their weights are."""
+
+import json
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sansface.audit.align import Placing
+from sansface.audit.detect import Yunet
+from sansface.audit.people import CLEAR
+from sansface.audit.recognisers.dlib_network import FILE, DlibNetwork
+from sansface.audit.recognisers.onnx import OnnxRecogniser, declared_input, insightface, operations
+from sansface.audit.recognisers.registry import OURS, recogniser
+from sansface.audit.scores import similarities
+from sansface.errors import SansfaceError
+from sansface.photographs.decode import decode
+
+
+def number(field: int, value: int) -> bytes:
+    return varint(field << 3) + varint(value)
+
+
+def block(field: int, content: bytes | str) -> bytes:
+    content = content.encode() if isinstance(content, str) else content
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value: int) -> bytes:
+    most = b""
+    while value >= 128:
+        most += bytes([value & 127 | 128])
+        value >>= 7
+    return most + bytes([value])
+
+
+def tensor(name: str, sizes: list[int | str]) -> bytes:
+    shape = b"".join(block(1, block(2, s) if isinstance(s, str) else number(1, s)) for s in sizes)
+    return block(1, name) + block(2, block(1, number(1, 1) + block(2, shape)))
+
+
+def node(kind: str, into: list[str], out: str) -> bytes:
+    return block(1, b"".join(block(1, name) for name in into) + block(2, out) + block(4, kind))
+
+
+def means(side: int | str, batch: int | str = "n", flat: bool = True, less: bool = False) -> bytes:
+    """An ONNX model that gives the mean of each channel times 1, 2, 3; the weight comes first as an input.
+
+    less: before that it subtracts the weight.
+    """
+    weight = number(1, 1) + number(1, 3) + number(1, 1) + number(1, 1) + number(2, 1)
+    weight += block(8, "weight") + block(9, struct.pack("<3f", 1, 2, 3))
+    graph = node("Sub", ["x", "weight"], "less") if less else b""
+    graph += node("Mul", ["less" if less else "x", "weight"], "scaled") + node(
+        "GlobalAveragePool", ["scaled"], "pooled"
+    )
+    graph += node("Flatten", ["pooled"], "y") if flat else node("Identity", ["pooled"], "y")
+    graph += block(2, "means") + block(5, weight)
+    graph += block(11, tensor("weight", [1, 3, 1, 1])) + block(11, tensor("x", [batch, 3, side, side]))
+    graph += block(12, tensor("y", [batch, 3] if flat else [batch, 3, 1, 1]))
+    return number(1, 8) + block(7, graph) + block(8, block(1, "") + number(2, 13))
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "means.onnx"
+    path.write_bytes(means(112))
+    return path
+
+
+def test_the_input_is_normalised_as_told(network: Path):
+    """Channel means of a plain colour, times 1, 2, 3: by hand, in the order red, green, blue."""
+    colours = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    faces = np.broadcast_to(colours[:, None, None], (40, 112, 112, 3))
+    for mean, scale in ((127.5, 127.5), (0.0, 1.0), (128.0, 127.0)):
+        found = OnnxRecogniser(network, mean=mean, scale=scale).embed(faces)
+        np.testing.assert_allclose(found, (255 * colours - mean) / scale * (1, 2, 3), rtol=1e-3, atol=1e-3)
+
+
+def test_models_of_insightface_say_themselves_what_they_take(tmp_path: Path):
+    path, face = tmp_path / "w600k.onnx", np.full((1, 112, 112, 3), 0.6, np.float32)
+    path.write_bytes(means(112, less=True))
+    assert operations(path.read_bytes())[:2] == ["Sub", "Mul"]
+    np.testing.assert_allclose(
+        insightface(path).embed(face), [(153 - np.arange(1, 4)) * (1, 2, 3)], rtol=1e-3
+    )
+    path.write_bytes(means(112))
+    np.testing.assert_allclose(recogniser(f"insightface:{path}").embed(face), [[0.2, 0.4, 0.6]], rtol=1e-3)
+    with pytest.raises(SansfaceError, match=r"none\.onnx: there is no such file"):
+        insightface(tmp_path / "none.onnx")
+
+
+def test_the_same_face_alone_and_among_others(network: Path):
+    faces = np.random.default_rng(0).random((35, 112, 112, 3)).astype(np.float32)
+    known = recogniser(f"onnx:{network}")
+    assert (known.name, known.placing) == ("means", CLEAR)
+    np.testing.assert_allclose(known.embed(faces)[33:34], known.embed(faces[33:34]), rtol=1e-5)
+
+
+def test_declared_inputs():
+    assert declared_input(means(112)) == (0, 3, 112, 112)
+    assert declared_input(means("side", 1)) == (1, 3, 0, 0)
+
+
+def test_weights_of_another_size_are_refused(tmp_path: Path):
+    path = tmp_path / "large.onnx"
+    path.write_bytes(means(160))
+    with pytest.raises(
+        SansfaceError, match=r"large.onnx takes an input of \? × 3 × 160 × 160, not 1 × 3 × 112"
+    ):
+        OnnxRecogniser(path)
+    assert OnnxRecogniser(path, placing=Placing(160, 50.0)).embed(np.zeros((2, 160, 160, 3))).shape == (2, 3)
+    path.write_bytes(means("side"))
+    assert OnnxRecogniser(path).embed(np.zeros((2, 112, 112, 3), np.float32)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, world", bytes(200), means(112)[:90], b"\xff" * 100])
+def test_what_is_no_network_is_one_sentence(tmp_path: Path, content: bytes):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(SansfaceError, match=r"broken\.onnx"):
+        OnnxRecogniser(path)
+
+
+def test_what_gives_no_vector_is_refused(tmp_path: Path):
+    path = tmp_path / "maps.onnx"
+    path.write_bytes(means(112, flat=False))
+    with pytest.raises(SansfaceError, match=r"\(1, 3, 1, 1\), not a vector"):
+        OnnxRecogniser(path)
+
+
+def test_missing_weights_say_which_from_where_by_which_licence(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("SANSFACE_ASSETS", str(tmp_path))
+    for name, words in {
+        "edgeface": r"edgeface_xs_deq_112\.onnx is missing \(.*for research.*otroshi/edgeface.*assets pull",
+        "mobilefacenet": r"mobilefacenet.*\.onnx is missing \(research only.*insightface.*assets pull",
+        f"onnx:{tmp_path}/mine.onnx": r"mine\.onnx: there is no such file",
+    }.items():
+        with pytest.raises(SansfaceError, match=words):
+            recogniser(name)
+
+
+def test_dlib_says_what_is_missing(tmp_path: Path):
+    pytest.importorskip("dlib")
+    with pytest.raises(SansfaceError, match=rf"{FILE} is missing; get .*dlib\.net.*CC0"):
+        recogniser(f"dlib:{tmp_path}")
+    (tmp_path / FILE).write_bytes(b"something else")
+    with pytest.raises(SansfaceError, match="is not dlib's recogniser; get"):
+        DlibNetwork(tmp_path)
+
+
+def test_without_dlib_the_extra_is_named(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "dlib", None)
+    with pytest.raises(SansfaceError, match=r"sansface\[dlib\]"):
+        DlibNetwork(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nobody", "onnx", "onnx:", "edgeface:here.onnx", ""])
+def test_an_unknown_name_lists_the_known_ones(name: str):
+    with pytest.raises(SansfaceError, match=r"no recogniser .*edgeface, .*onnx:PATH"):
+        recogniser(name)
+
+
+def real(name: str, assets: Path) -> str:
+    """The name with the path that it wants, for those whose weights are here."""
+    if name in OURS:
+        return name
+    weights = Path(os.environ.get("SANSFACE_DLIB", assets / "weights" / FILE))
+    if not weights.exists():
+        pytest.skip("no weights of dlib's network (set SANSFACE_DLIB)")
+    pytest.importorskip("dlib")
+    return f"dlib:{weights}"
+
+
+@pytest.mark.parametrize("name", [*OURS, "dlib"])
+def test_one_person_is_more_alike_than_two(shared_assets: Path, name: str):
+    """Four photographs each of three people, by every recogniser that can be had."""
+    known = recogniser(real(name, shared_assets))
+    folder, yunet = shared_assets / "photos/lfw", Yunet()
+    if not (folder / "labels.json").exists():
+        pytest.skip("no photographs of Labeled Faces in the Wild among the shared assets")
+    own: dict[str, list[np.ndarray]] = {}
+    for path, person in json.loads((folder / "labels.json").read_text())["labels"].items():
+        if len(own.get(person, ())) < 4 and (person in own or len(own) < 3):
+            picture = np.ascontiguousarray(decode(folder / path, "photograph", upright=True)[:, :, ::-1])
+            face = yunet.nearest(picture)
+            assert face is not None
+            own.setdefault(person, []).append(known.placing.cut(picture, face.landmarks))
+    labels = np.repeat(np.arange(len(own)), [len(faces) for faces in own.values()])
+    similar = similarities(*[known.embed(np.stack([face for faces in own.values() for face in faces]))] * 2)
+    same = labels[:, None] == labels
+    genuine = similar[same & ~np.eye(len(labels), dtype=bool)]
+    assert genuine.mean() > similar[~same].mean() + (0.01 if name == "gradients" else 0.05)

@@ -186,9 +186,8 @@ def equal_error(
     people, who = np.unique(np.concatenate([probes, enrolled]), return_inverse=True)
     row, column = (part.ravel() for part in np.broadcast_arrays(who[: len(probes), None], who[len(probes) :]))
     same = row == column
-    steps = _Steps(similar.ravel())
-    value = _equal_error(steps, same.astype(np.float64), (~same).astype(np.float64))
-    drawn = []
+    value = equal_error_rate(similar.ravel()[same], similar.ravel()[~same])
+    steps, drawn = _Steps(similar.ravel()), []
     for _ in range(draws):
         often = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
         genuine, different = np.where(same, often[row], 0), np.where(same, 0, often[row] * often[column])

@@ -95,6 +95,16 @@ def test_a_file_of_another_training_is_refused(tmp_path):
     train(blobs(4), SIDE, protect, settings, torch.Generator().manual_seed(3), kept=kept)
     with pytest.raises(SansfaceError, match="another training"):
         train(blobs(5), SIDE, protect, settings, torch.Generator().manual_seed(3), kept=kept)
+    with pytest.raises(SansfaceError, match="another training"):
+        train(
+            blobs(4),
+            SIDE,
+            protect,
+            settings,
+            torch.Generator().manual_seed(3),
+            kept=kept,
+            known_by={"name": "scharr"},
+        )
 
 
 def test_faces_of_the_wrong_size_are_refused():

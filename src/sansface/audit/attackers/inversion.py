@@ -10,10 +10,11 @@ D being the differences between neighbours with their signs, which are what σ w
 apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import cos, pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,6 +102,7 @@ def train(
     settings: InversionSettings,
     generator: torch.Generator,
     kept: Path | None = None,
+    known_by: Mapping[str, Any] | None = None,
     on_progress: Callable[[float, float], None] | None = None,
 ) -> Inverter:
     """Learn to undo a protection. On a CPU the same generator gives the same network.
@@ -112,6 +114,8 @@ def train(
         protect: what the client does, of (n, 3, side, side).
         generator: draws the network's beginning, and all else; on the CPU.
         kept: a file of the training's state, gone on from if it exists, and written every `keep_every` steps.
+        known_by: what else tells this training from others, such as the operator's parameters, as JSON: a file
+            that is known by other things is refused.
         on_progress: is told the share done and the loss.
 
     Raises:
@@ -131,6 +135,8 @@ def train(
         "attacker": "inversion",
         "settings": asdict(settings),
         "pictures": list(clear.shape),
+        "side": side,
+        "known_by": dict(known_by or {}),
         "seed": seed,
     }
     if kept is not None and kept.exists():

@@ -68,6 +68,16 @@ def test_knowing_such_pictures_helps():
     assert (with_faces > without + 5).all()
 
 
+def test_it_goes_on_from_what_another_attacker_drew():
+    """Who knows the colours and most of the shape is not led astray, and comes nearer."""
+    clear = blobs(2)
+    nearly = torch.nn.functional.avg_pool2d(clear, 11, stride=1, padding=5, count_include_pad=False)
+    settings = IntegrationSettings(restarts=1, grids=(2, 1), rate=0.01, variation=0.0, grey=False)
+    found = integrate(sigma(clear, SOBEL), SOBEL, settings, torch.Generator().manual_seed(0), drawn=nearly)
+    before, after = likeness(shown(nearly), shown(clear)), likeness(found.pictures, shown(clear))
+    assert (after.psnr > before.psnr + 3).all()
+
+
 def test_linear_faces_hold_what_they_were_made_of():
     clear = blobs(4)
     faces = linear_faces(clear, 10)

@@ -9,7 +9,7 @@ s best counts. Total variation (Rudin, Osher and Fatemi 1992) prefers few edges.
 Two things that an attacker may know help. *The outline*: beyond it the picture is black, so the sum of the
 changes along a row is known. *Other faces*: their mean and principal components (Turk and Pentland 1991); the
 attack begins as the likeliest face of that linear space, c = mean + Σ zₖ sₖ vₖ with z ~ N(0, 1), and then
-leaves it pixel by pixel.
+leaves it pixel by pixel. It may as well begin where another attacker ended, such as the inversion network.
 """
 
 from dataclasses import dataclass
@@ -91,6 +91,7 @@ def integrate(
     known: Tensor | None = None,
     inside: Tensor | None = None,
     faces: LinearFaces | None = None,
+    drawn: Tensor | None = None,
 ) -> Integrated:
     """Search for pictures with given σ, all at once.
 
@@ -100,6 +101,7 @@ def integrate(
         known: (n, h, w) bool, where σ was not withheld; None: everywhere.
         inside: (n, h, w) in [0, 1], the subject's coverage; beyond it the picture is black. None: not known.
         faces: None: nothing is known of faces.
+        drawn: (n, 3, h, w), where to begin instead, as another attacker would have it; one restart is enough.
     """
     n, height, width = protected.shape
     many = settings.restarts
@@ -117,7 +119,9 @@ def integrate(
     def draw(*shape: int) -> Tensor:
         return torch.randn(len(target), *shape, generator=generator).to(target)
 
-    if faces is None:
+    if drawn is not None:
+        start = drawn.repeat_interleave(many, dim=0)
+    elif faces is None:
         start = torch.full((len(target), 3, height, width), 0.5).to(target)
     else:
         z = (0.5 * draw(len(faces.axes))).requires_grad_()
@@ -132,8 +136,10 @@ def integrate(
     change = torch.zeros(len(target), 1 if settings.grey else 3, height, width).to(target)
     for number, grid in enumerate(settings.grids):
         places = -(-height // grid), -(-width // grid)
-        begin = settings.begin * draw(change.shape[1], *places) if number == 0 and faces is None else 0.0
-        unknown = (torch.zeros(len(target), change.shape[1], *places).to(target) + begin).requires_grad_()
+        unknown = torch.zeros(len(target), change.shape[1], *places).to(target)
+        if number == 0 and faces is None and drawn is None:
+            unknown = settings.begin * draw(change.shape[1], *places)
+        unknown.requires_grad_()
         optimiser = torch.optim.Adam([unknown], lr=settings.rate)
         for step in range(settings.steps):
             _cool(optimiser, settings.rate, step / settings.steps)

@@ -114,8 +114,8 @@ def train(
         protect: what the client does, of (n, 3, side, side).
         generator: draws the network's beginning, and all else; on the CPU.
         kept: a file of the training's state, gone on from if it exists, and written every `keep_every` steps.
-        known_by: what else tells this training from others, such as the operator's parameters, as JSON: a file
-            that is known by other things is refused.
+        known_by: what else tells this training from others, such as the operator's parameters, as JSON; a
+            file that is known by other things is refused.
         on_progress: is told the share done and the loss.
 
     Raises:

@@ -7,7 +7,9 @@ It learns by
     L = mean |ĉ − c| + λ mean |D ĉ − D c|,
 
 D being the differences between neighbours with their signs, which are what σ withholds, and what tells people
-apart.
+apart: at 400 steps on 166 faces of LFW this term raised rank-1 of 79 from 5.4 to 11.8 %, and PSNR as well. A
+recogniser in the loss did worse there (3.3 %), be it a student distilled from the attacker's few people or
+MobileFaceNet's own derivative, at a weight of 0.2 from the first step on; other weights were not tried.
 """
 
 from collections.abc import Callable, Mapping

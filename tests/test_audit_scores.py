@@ -209,3 +209,11 @@ def test_none_of_none_is_not_never(people: int):
     assert (1 - none.high) ** people == pytest.approx(0.025)
     assert (none.value, none.low, every.value, every.high) == (0, 0, 1, 1)
     assert every.low == pytest.approx(1 - none.high)
+
+
+def test_two_people_are_enough_for_an_equal_error():
+    """Half of the bootstrap's draws are of one of them alone, and have no pair of different people."""
+    labels = np.repeat([0, 1], 5)
+    similar = np.where(labels[:, None] == labels, 0.9, 0.1)
+    found = s.equal_error(similar, labels, labels, np.random.default_rng(0))
+    assert (found.value, found.low, found.high) == (0, 0, 0)

@@ -13,6 +13,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -59,19 +60,23 @@ def write_report(folder: Path) -> Path:
         "<h2>Times and versions</h2>",
         _settings({k: config[k] for k in ("seconds", "versions") if k in config}),
     ]
+    out = folder / "report.html"
+    write_text(out, page("reconstruction", body, FOOTER))
+    return out
+
+
+def page(title: str, body: Sequence[str], footer: str) -> str:
+    """A whole page of HTML that asks nothing of a network.  body: its parts; an empty one is left out."""
     style = resources.files("sansface").joinpath("report.css").read_text(encoding="utf-8")
-    page = (
+    return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>sansface: reconstruction</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>sansface: {title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in body if part)
-        + f"\n<footer>{FOOTER}</footer>\n</body>\n</html>\n"
+        + f"\n<footer>{footer}</footer>\n</body>\n</html>\n"
     )
-    out = folder / "report.html"
-    write_text(out, page)
-    return out
 
 
 def read_metrics(path: Path) -> list[dict]:

@@ -188,8 +188,10 @@ def equal_error(
     same = row == column
     value = equal_error_rate(similar.ravel()[same], similar.ravel()[~same])
     steps, drawn = _Steps(similar.ravel()), []
-    for _ in range(draws):
+    while len(drawn) < draws:
         often = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
+        if np.count_nonzero(often) < 2:
+            continue  # one of few people alone: no pair of different ones
         genuine, different = np.where(same, often[row], 0), np.where(same, 0, often[row] * often[column])
         drawn.append(_equal_error(steps, genuine, different))
     low, high = np.quantile(drawn, _ENDS)

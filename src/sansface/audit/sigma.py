@@ -1,10 +1,13 @@
 """σ of many pictures at once, differentiable: what every trained attacker makes its examples with."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from sansface.protect.contents import SCALE_STEPS, levels
+from sansface.protect.contents import MAX_SCALE, SCALE_STEPS, levels
 from sansface.protect.operators import Operator
+from sansface.protect.pipeline import ProtectSettings
 from sansface.reconstruct.modulus import FLOOR, modulus
 
 
@@ -30,3 +33,26 @@ def coded(values: Tensor, bits: int) -> Tensor:
     steps = levels(bits) - 1
     scale = (values.amax(dim=(1, 2), keepdim=True) * SCALE_STEPS).ceil().clamp(min=1) / SCALE_STEPS
     return (values / scale * steps).round() / steps * scale
+
+
+def protecting(settings: ProtectSettings, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """All that the client does to a picture's values, as `audit.protected.protected`, but of many at once.
+
+    Args:
+        generator: draws gain and noise, on the CPU.
+
+    Returns:
+        A function of (n, 3, h, w) sRGB values that gives (n, h, w).
+    """
+    operator = settings.sigma()
+
+    def protect(pictures: Tensor) -> Tensor:
+        values = sigma(pictures, operator, 0.0)
+        if settings.gain < 1:
+            share = torch.rand((len(values), 1, 1), generator=generator)
+            values = values * (settings.gain**share).to(values)
+        if settings.noise > 0:
+            values = values + settings.noise * torch.randn(values.shape, generator=generator).to(values)
+        return coded(values.clamp(0, MAX_SCALE), settings.bits)
+
+    return protect

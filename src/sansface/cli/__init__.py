@@ -13,6 +13,7 @@ from tyro.conf import DisallowNone
 
 from sansface import __version__
 from sansface.cli.assets import Assets
+from sansface.cli.audit import Audit
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.demo import Demo
@@ -35,6 +36,7 @@ VERBS = {
     "render": Render,
     "template": TrainTemplate,
     "evaluate": Evaluate,
+    "audit": Audit,
     "bench": Bench,
     "assets": Assets,
 }
@@ -53,6 +55,7 @@ Verb = (
     | Render
     | TrainTemplate
     | Evaluate
+    | Audit
     | Bench
     | Assets
 )

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from sansface import assets
-from sansface.audit.align import Placing
+from sansface.audit.align import SIDE, Placing
+from sansface.audit.attackers.layers import InnerLayers
 from sansface.errors import SansfaceError
 from sansface.faces.tflite import without_chatter
 from sansface.files import os_error_sentence
@@ -38,7 +39,7 @@ class OnnxRecogniser:
         scale: float = 127.5,
         placing: Placing | None = None,
     ) -> None:
-        self.name = name or weights.stem
+        self.name, self._weights = name or weights.stem, weights
         self.placing = placing or Placing()
         self._mean, self._scale = mean, scale
         try:
@@ -66,6 +67,16 @@ class OnnxRecogniser:
             self._network.setInput(np.ascontiguousarray(values[start : start + BATCH]))
             found.append(self._network.forward().copy())
         return np.concatenate(found)
+
+    def layers(self) -> InnerLayers:
+        """What lies inside, for a parrot to learn from.
+
+        Raises:
+            SansfaceError: it has no layers of that kind, or takes pictures of another size than 112.
+        """
+        if self.placing.side != SIDE:
+            raise SansfaceError(f"{self._weights} takes no pictures of {SIDE} pixels; give another file.")
+        return InnerLayers(self._weights, self._mean / 255, 255 / self._scale)
 
 
 def edgeface() -> OnnxRecogniser:

@@ -1,0 +1,164 @@
+"""A recogniser's inner layers as descriptors: made for clear faces, they tell protected ones apart as well.
+
+What the last layer says of a protected face is nearly worthless, for nobody taught it such pictures. What
+lies in the middle of the network, the sums that end its residual blocks, describes edges and parts of any
+picture, and a linear model learns from a protected gallery what of it counts.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sansface.audit.align import EYES, SIDE
+from sansface.audit.attackers.descriptors import even
+from sansface.errors import SansfaceError
+
+SMALLEST, LARGEST = 7, 14
+"""Sides of the layers that are read: smaller ones say little of where, larger ones little but edges."""
+CONTRAST = 0.2
+"""Of the enlarged picture, whose values lie in [0, 1]: so much is one local deviation of √σ."""
+
+
+def enlarged(pictures: np.ndarray, eyes: float, contrast: float = 6.0) -> np.ndarray:
+    """Protected pictures as a recogniser of 112 pixels takes them: √σ, made even, the face as large as it
+    knows it.
+
+    Args:
+        pictures: (n, h, w) float32 ≥ 0, faces placed by `align.cut`.
+        eyes: pixels between the eyes.
+        contrast: standard deviation within which contrast is made even, pixels.
+
+    Returns:
+        (n, 112, 112) float32 in [0, 1].
+    """
+    zoom = EYES / eyes
+    centre = np.array(pictures.shape[:0:-1]) / 2
+    # OpenCV's pixel centres are whole numbers.
+    shift = SIDE / 2 - 0.5 - zoom * (centre - 0.5)
+    fit = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+    values = [
+        cv2.warpAffine(one, fit, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        for one in even(pictures, contrast)
+    ]
+    return np.clip(0.5 + CONTRAST * np.stack(values), 0, 1)
+
+
+class InnerLayers:
+    """The middle and the last residual sum of each size, of a recogniser in an ONNX file.
+
+    Args:
+        path: of the file.
+        offset, factor: the network takes (value − offset) · factor of values in [0, 1].
+
+    Raises:
+        SansfaceError: the file is missing or no ONNX network, or has no such layers.
+    """
+
+    def __init__(self, path: Path, offset: float, factor: float) -> None:
+        self.offset, self.factor = offset, factor
+        try:
+            content = path.read_bytes()
+            sums = list(_sums(content))
+            network = _with_outputs(content, sums)
+        except (OSError, cv2.error, IndexError, UnicodeDecodeError) as error:
+            raise SansfaceError(f"{path} is no readable ONNX network; give another file.") from error
+        by_side: dict[int, list[str]] = {}
+        for name, value in _answers(network, np.zeros((SIDE, SIDE), np.float32)):
+            square = value.ndim == 4 and value.shape[2] == value.shape[3]
+            if name in sums and square and SMALLEST <= value.shape[2] <= LARGEST:
+                by_side.setdefault(value.shape[2], []).append(name)
+        self.names = [
+            name for one in by_side.values() for name in dict.fromkeys((one[(len(one) - 1) // 2], one[-1]))
+        ]
+        if not self.names:
+            raise SansfaceError(
+                f"{path} has no residual sums of {SMALLEST} to {LARGEST} pixels; give another file."
+            )
+        self._network = _with_outputs(content, self.names)
+
+    def __call__(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """Signed square roots of the layers' values: name to (n, d) float32, of (n, 112, 112) float32 in [0,
+        1]."""
+        result: dict[str, np.ndarray] = {}
+        for index, picture in enumerate((pictures - self.offset) * self.factor):
+            for name, value in _answers(self._network, picture):
+                if name in self.names:
+                    rows = result.setdefault(name, np.empty((len(pictures), value.size), np.float32))
+                    rows[index] = (np.sign(value) * np.sqrt(np.abs(value))).ravel()
+        return result
+
+
+def _answers(network: cv2.dnn.Net, picture: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    network.setInput(np.repeat(picture[None, None].astype(np.float32), 3, axis=1))
+    names = network.getUnconnectedOutLayersNames()
+    yield from zip(names, map(np.asarray, network.forward(names)), strict=True)
+
+
+# OpenCV keeps only what a network declares as its outputs. An ONNX file is a protocol buffer: fields one
+# after another, each a key (number · 8 + wire type) and a value. Model 7 is the graph; of a graph, 1 is a
+# node and 12 an output; of a node, 2 is an output's name and 4 the operation.
+_GRAPH, _NODE, _OUTPUT = 7, 1, 12
+
+
+def _sums(content: bytes) -> Iterator[str]:
+    for number, graph, _ in _fields(content):
+        for node in (value for kind, value, _ in _fields(graph) if kind == _NODE) if number == _GRAPH else ():
+            parts = list(_fields(node))
+            if (4, b"Add") in [(kind, value) for kind, value, _ in parts]:
+                yield from (value.decode() for kind, value, _ in parts if kind == 2)
+
+
+def _with_outputs(content: bytes, names: list[str]) -> cv2.dnn.Net:
+    """The network with layers declared as outputs besides its own."""
+    result = b""
+    for number, value, whole in _fields(content):
+        if number == _GRAPH:
+            # A tensor of float32 with no shape: OpenCV finds it by itself.
+            kind = _field(2, _field(1, b"\x08\x01" + _field(2, b"")))
+            whole = _field(
+                _GRAPH, value + b"".join(_field(_OUTPUT, _field(1, n.encode()) + kind) for n in names)
+            )
+        result += whole
+    return cv2.dnn.readNetFromONNX(np.frombuffer(result, np.uint8))
+
+
+def _fields(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Number, value (empty where it is no run of bytes) and the whole of each field."""
+    place = 0
+    while place < len(content):
+        key, begin = _varint(content, place)
+        value = b""
+        if key & 7 == 2:
+            length, begin = _varint(content, begin)
+            end = begin + length
+            value = content[begin:end]
+        elif key & 7 == 0:
+            end = _varint(content, begin)[1]
+        else:
+            end = begin + (8 if key & 7 == 1 else 4)
+        yield key >> 3, value, content[place:end]
+        place = end
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _encoded(number << 3 | 2) + _encoded(len(value)) + value
+
+
+def _varint(content: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place
+
+
+def _encoded(value: int) -> bytes:
+    result = []
+    while value > 127:
+        result.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*result, value])

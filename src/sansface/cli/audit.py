@@ -1,0 +1,86 @@
+"""The verb audit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from sansface.cli.words import Flag, Out
+from sansface.errors import SansfaceError
+from sansface.extras import require
+from sansface.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Attack pictures protected as a bundle's are, and say how often the right person is named.
+
+    The people are of your own choosing, those in the folder; of the bundle it takes how pictures were
+    protected. It attacks with what a skilled adversary would use, and says what guessing gives beside it.
+    """
+
+    bundle: Positional[Path]
+    """Whose operator, resolution and strengths are attacked."""
+    people: Path
+    """Folder with a sub-folder of photographs for each person, or a labels.json. Two people at least with ten
+    photographs or more are attacked; attackers and thresholds are fitted on the others."""
+    out: Out
+    """Folder for audit.json and report.html."""
+    recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
+    """edgeface, mobilefacenet, gradients (which needs no weights), onnx:PATH, insightface:PATH, dlib:PATH."""
+    attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
+    """naive, parrot, reverse, search, in the order of what they cost."""
+    trained: Path | None = None
+    """File of the reverse attacker's training, gone on from if it exists; else it is forgotten after."""
+    steps: int = 1400
+    """Of that training."""
+    eyes: float | None = None
+    """Pixels between the eyes in a protected picture; else as where a whole head fills it."""
+    photographs: int = 10
+    """So many photographs of a person, at least, to be attacked."""
+    seed: int = 0
+    """Of who is enrolled by which photographs, and of the training."""
+    device: str = "auto"
+    """On which the reverse attacker is trained: auto, cpu, cuda ..."""
+    fail_above: float | None = None
+    """Exit code 3 if the strongest attacker names more than this share of probes rightly, 0 to 1."""
+    overwrite: Flag = False
+    """Replace an earlier audit in the folder."""
+
+    def run(self) -> None:
+        require("sansface.audit.run", extra="audit")
+        import numpy as np
+
+        from sansface.audit.attackers.inversion import InversionSettings
+        from sansface.audit.people import read_people
+        from sansface.audit.recognisers.registry import recogniser
+        from sansface.audit.report import report
+        from sansface.audit.run import AuditSettings, audit, finer, placing, protection_of
+        from sansface.files import fresh_folder, write_json, write_text
+        from sansface.protect.bundle import read_bundle
+        from sansface.reconstruct.run import chosen_device
+
+        if self.fail_above is not None and not 0 <= self.fail_above <= 1:
+            raise SansfaceError(f"--fail-above {self.fail_above:g} is no share; give 0 to 1.")
+        if not self.recogniser:
+            raise SansfaceError("no recogniser is named, and without one nothing is proved; name one.")
+        settings = AuditSettings(self.attackers, self.photographs, InversionSettings(steps=self.steps))
+        protection = protection_of(read_bundle(self.bundle))
+        placed = placing(protection, self.eyes)
+        used = [recogniser(name) for name in self.recogniser]
+        device = chosen_device(self.device)
+        out = fresh_folder(self.out, self.overwrite)
+        placings = tuple({one.placing for one in used} | {placed, finer(placed)})
+        with progress_bar("reading people") as show:
+            people = read_people(self.people, placings, least_eyes=placed.eyes, progress=show)
+        rng = np.random.default_rng(self.seed)
+        with progress_bar("attacking") as show:
+            found = audit(people, used, protection, placed, rng, settings, show, self.trained, device)
+        write_json(out / "audit.json", found.as_dict())
+        write_text(out / "report.html", report(found))
+        print(found.sentence())
+        print(f"report: {out / 'report.html'}")
+        share = found.strongest.named.rank1.misses.value
+        if self.fail_above is not None and share > self.fail_above:
+            print(f"that is more than the {100 * self.fail_above:g} % of --fail-above.")
+            raise SystemExit(3)

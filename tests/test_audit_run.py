@@ -1,0 +1,209 @@
+"""A whole audit: what it says of people who differ, of people who do not, and of a bundle by the command."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from sansface.audit.align import Placing
+from sansface.audit.attackers.integration import IntegrationSettings
+from sansface.audit.attackers.inversion import InversionSettings
+from sansface.audit.people import CLEAR, People
+from sansface.audit.protected import protected
+from sansface.audit.report import report
+from sansface.audit.run import ATTACKERS, AuditSettings, audit, finer, placing, protection_of
+from sansface.audit.sigma import protecting
+from sansface.cli import main
+from sansface.errors import SansfaceError
+from sansface.protect.pipeline import ProtectSettings
+from small import ball_bundle
+
+EVALUATED, EACH, SINGLES = 8, 10, 60
+PLACED = Placing(64, 11.0)
+
+
+class Small:
+    """A recogniser by small pictures, less what all have in common."""
+
+    name = "small pictures"
+    placing = CLEAR
+
+    def embed(self, faces: np.ndarray) -> np.ndarray:
+        values = faces[:, ::8, ::8].reshape(len(faces), -1)
+        return (values - 0.5).astype(np.float32)
+
+
+def smooth(rng: np.random.Generator, fine: float) -> np.ndarray:
+    """(112, 112, 3) float32 in [0, 1], blobs of so many pixels."""
+    values = gaussian_filter(rng.normal(size=(112, 112, 3)), (fine, fine, 0))
+    return np.clip(0.5 + 0.15 * values / values.std(), 0, 1).astype(np.float32)
+
+
+def crowd(own: float) -> People:
+    """Pictures that are to a share `own` the person's, else the photograph's alone."""
+    labels = np.concatenate([np.repeat(np.arange(EVALUATED), EACH), EVALUATED + np.arange(SINGLES)])
+    rng = np.random.default_rng(3)
+    person = [smooth(rng, 6) for _ in range(labels.max() + 1)]
+    clear = np.stack([own * person[label] + (1 - own) * smooth(rng, 6) for label in labels])
+    numbers = np.concatenate([np.tile(np.arange(EACH), EVALUATED), np.zeros(SINGLES, np.int64)])
+    return People(
+        labels=labels,
+        numbers=numbers,
+        digests=np.array([f"{index:064x}".encode() for index in range(len(labels))]),
+        crops={CLEAR: clear} | {one: one.again(clear, CLEAR) for one in (PLACED, finer(PLACED))},
+        eyes=np.full(len(labels), 40.0),
+        faceless=((1, 2),),
+    )
+
+
+def found(own: float = 0.8, attackers: tuple[str, ...] = ("naive", "parrot"), trained=None, **protection):
+    settings = AuditSettings(
+        attackers,
+        inversion=InversionSettings(channels=8, levels=2, steps=20, batch=8),
+        search=IntegrationSettings(restarts=1, grids=(1,), steps=3),
+    )
+    rng = np.random.default_rng(0)
+    return audit(crowd(own), [Small()], ProtectSettings(**protection), PLACED, rng, settings, trained=trained)
+
+
+def test_people_who_differ_are_named_and_the_page_says_so():
+    result = found()
+    assert result.people == EVALUATED
+    assert result.probes == EVALUATED * EACH // 2
+    assert [attack.attacker for attack in result.attacks] == ["naive", "naive", "parrot", "parrot"]
+    parrot = result.attacks[2].named.rank1.misses
+    assert parrot.value > 0.9
+    assert result.strongest.named.rank1.misses.value >= parrot.value
+    assert result.attacks[3].named.rank1.misses.tries == EVALUATED  # all of a person's pictures are one try
+    assert "names the right person of 8 in" in result.sentence()
+    assert "guessing gives 12.5 %" in result.sentence()
+    page = report(result)
+    assert result.sentence() in page
+    assert "more than guessing" in page
+    assert "1 no face found" in page
+    assert "http" not in page.replace("http-equiv", "")
+    told = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert told["attacks"][2]["named"]["rank1"]["misses"]["value"] == pytest.approx(parrot.value)
+
+
+def test_noise_that_drowns_everything_leaves_chance():
+    """The same people, protected by noise alone: the control, on clear pictures, passes as before."""
+    result = found(noise=1.0, blur=8.0)
+    assert result.attacks[2].named.rank1.misses.low <= result.chance[1]
+    assert "within what guessing gives" in report(result)
+
+
+def test_pictures_that_tell_nothing_of_the_person_prove_nothing():
+    with pytest.raises(SansfaceError, match="can prove nothing"):
+        found(own=0.0)
+
+
+def test_the_same_seed_gives_the_same_audit():
+    assert found().as_dict() == found().as_dict()
+
+
+def test_every_attacker_has_its_rows_and_a_training_is_used_again(tmp_path):
+    kept = tmp_path / "trained.safetensors"
+    result = found(attackers=ATTACKERS, trained=kept)
+    assert [attack.attacker for attack in result.attacks] == [
+        *("naive", "naive", "parrot", "parrot", "reverse", "reverse", "search")
+    ]
+    written = kept.read_bytes()
+    assert found(attackers=ATTACKERS, trained=kept).as_dict() == result.as_dict()
+    assert kept.read_bytes() == written
+    with pytest.raises(SansfaceError, match="of another training"):
+        found(attackers=ATTACKERS, trained=kept, blur=1.0)
+
+
+def test_an_unknown_attacker_is_refused():
+    with pytest.raises(SansfaceError, match="some of naive, parrot"):
+        AuditSettings(("naive", "parot"))
+    with pytest.raises(SansfaceError, match="unlike none"):
+        AuditSettings(())
+
+
+def test_the_twin_of_a_protection_is_the_client_s():
+    """Without noise and gain the attacker's examples are a bundle's; with them they scatter alike."""
+    clear = crowd(0.8).crops[PLACED][:6]
+    pictures = torch.from_numpy(clear.transpose(0, 3, 1, 2).copy())
+    for operator, bits in (("sobel", 8), ("log", 5)):
+        settings = ProtectSettings(operator=operator, bits=bits)
+        ours = protecting(settings, torch.Generator().manual_seed(0))(pictures).numpy()
+        theirs = protected(clear, settings, np.random.default_rng(0))
+        assert np.quantile(np.abs(ours - theirs), 0.999) < 1e-5  # but where rounding tips a code
+    settings = ProtectSettings(noise=0.05, gain=0.5, bits=16)
+    ours = protecting(settings, torch.Generator().manual_seed(0))(pictures.repeat(20, 1, 1, 1)).numpy()
+    theirs = protected(clear.repeat(20, axis=0), settings, np.random.default_rng(0))
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=0.05)
+    assert ours.std() == pytest.approx(theirs.std(), rel=0.05)
+
+
+def test_a_bundle_says_how_its_pictures_were_made():
+    bundle = ball_bundle(resolution=48, operator="log", blur=1.5, bits=6, noise=0.01, gain=0.5)
+    told = protection_of(bundle)
+    assert (told.resolution, told.operator, told.blur, told.bits, told.noise) == (48, "log", 1.5, 6, 0.01)
+    assert told.gain < 1
+    assert protection_of(ball_bundle()).gain == 1
+
+
+def test_a_face_must_fit_the_picture():
+    assert placing(ProtectSettings(resolution=128)).eyes == pytest.approx(22)
+    with pytest.raises(SansfaceError, match="do not fit"):
+        placing(ProtectSettings(), 40.0)
+
+
+@pytest.fixture
+def people(tmp_path: Path, shared_assets: Path) -> Path:
+    """Some of the shared photographs, a folder a person: three with ten, forty with one."""
+    lfw = shared_assets / "photos" / "lfw"
+    if not (lfw / "labels.json").is_file():
+        pytest.skip("no photographs of LFW")
+    folder = tmp_path / "people"
+    counted = {"many": 0, "one": 0}
+    for person in sorted((lfw / "img").iterdir()):
+        pictures = sorted(person.iterdir())
+        kind = "many" if len(pictures) >= 10 else "one"
+        if counted[kind] == {"many": 3, "one": 40}[kind]:
+            continue
+        counted[kind] += 1
+        (folder / str(sum(counted.values()))).mkdir(parents=True)
+        for picture in pictures[:10]:
+            shutil.copy(picture, folder / str(sum(counted.values())))
+    return folder
+
+
+def test_the_command_audits_a_bundle(tmp_path, people, capsys):
+    from sansface.protect.bundle import write_bundle
+
+    write_bundle(ball_bundle(resolution=48), tmp_path / "head.sfb")
+    words = ["audit", str(tmp_path / "head.sfb"), "--people", str(people), "-o", str(tmp_path / "out")]
+    words += ["--recogniser", "mobilefacenet", "--attackers", "naive", "parrot"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "names the right person of 3 in" in said.out
+    told = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert told["controls"]["mobilefacenet"]["verification"][0]["tar"]["misses"]["value"] > 0.9
+    assert told["protection"]["resolution"] == 48
+    names = {path.name for path in people.iterdir()}
+    assert all(str(people) not in text for text in (said.out, json.dumps(told)))
+    assert len(names) == 43
+    assert main([*words, "--overwrite", "--fail-above", "0.01"]) == 3
+    assert main(words) == 1
+    assert "already holds files" in capsys.readouterr().err
+
+
+def test_nobody_with_two_photographs_is_said_before_any_attack(tmp_path, people, capsys):
+    from sansface.protect.bundle import write_bundle
+
+    write_bundle(ball_bundle(resolution=48), tmp_path / "head.sfb")
+    for person in people.iterdir():
+        for picture in sorted(person.iterdir())[1:]:
+            picture.unlink()
+    words = ["audit", str(tmp_path / "head.sfb"), "--people", str(people), "-o", str(tmp_path / "out")]
+    assert main([*words, "--recogniser", "mobilefacenet"]) == 1
+    assert "one photograph a person" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "audit.json").exists()

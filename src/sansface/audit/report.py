@@ -1,7 +1,7 @@
 """What an audit found, as one page: a plain sentence first, then every attack beside what guessing gives."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sansface.audit.run import Audit
 from sansface.audit.scores import Rate
@@ -34,12 +34,10 @@ def report(found: Audit) -> str:
     )
     attacks = [
         [
-            attack.attacker,
-            attack.with_what,
+            f"{attack.attacker}: {attack.with_what}",
             percent(attack.named.rank1.misses),
             f"{attack.named.rank1.misses.value / attack.named.chance:.1f}",
-            ", ".join(f"{1 + person} ({100 * share:.0f} %)" for person, share in attack.named.worst[:5]),
-            WHO.get(attack.attacker, ""),
+            ", ".join(f"{1 + person} ({100 * share:.0f} %)" for person, share in attack.named.worst[:3]),
         ]
         for attack in found.attacks
     ]
@@ -61,10 +59,8 @@ def report(found: Audit) -> str:
         "rightly in 95 of 100 audits. In brackets everywhere: 95 % intervals over people.</p>",
         f"<p>How pictures were protected: {html.escape(told)}.</p>",
         "<h2>Attacks</h2>",
-        table(
-            ["attacker", "with", "rank-1, %", "× chance", "most often named (person)", "what he does"],
-            attacks,
-        ),
+        table(["attacker", "rank-1, %", "× chance", "most often named: person"], attacks),
+        _who([attack.attacker for attack in found.attacks]),
         "<h2>Do the recognisers work at all?</h2>",
         "<p>On clear photographs of the same people. Where they fail, the audit stops: it could prove "
         "nothing.</p>",
@@ -90,6 +86,12 @@ def report(found: Audit) -> str:
     return page("audit", body, FOOTER)
 
 
+def _who(attackers: Sequence[str]) -> str:
+    """What each of them does."""
+    lines = [f"<li><strong>{name}</strong>: {WHO[name]}</li>" for name in dict.fromkeys(attackers)]
+    return f"<ul>{''.join(lines)}</ul>"
+
+
 def percent(rate: Rate) -> str:
     """A rate with its interval, in per cent."""
     return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
@@ -102,5 +104,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{line}</tr>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
 
 
-def _counts(left_out) -> str:
+def _counts(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in left_out.items())

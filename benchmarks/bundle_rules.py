@@ -62,15 +62,21 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
         "not canonical",
     )
     bits, noise, gain = manifest["bits"], manifest.get("noise", 0.0), manifest.get("gain", False)
-    strengths = "gain noise " if manifest["schema"] == 2 else ""
+    share = manifest.get("share", "modulus")
+    strengths = "gain noise " if manifest["schema"] >= 2 else ""
+    told = "share " if manifest["schema"] == 3 else ""
     newer = bits not in (8, 16) or noise > 0 or gain or "blur" in manifest["operator"]
     newer = newer or manifest["operator"]["name"] not in ("sobel", "scharr", "prewitt", "central")
     _keys(
         bad,
         manifest,
-        f"bits frames {strengths}operator resolution scale schema sphere_source unit world_from_norm",
+        f"bits frames {strengths}operator resolution scale schema {told}sphere_source unit world_from_norm",
     )
-    _rule(bad, type(manifest["schema"]) is int and manifest["schema"] == 1 + newer, "schema")
+    schema = 1 + newer if share == "modulus" else 3
+    _rule(bad, type(manifest["schema"]) is int and manifest["schema"] == schema, "schema")
+    _rule(bad, share in ("modulus", "outline", "camera"), "share")
+    strong = (noise, gain, manifest["scale"]) != (0, False, 1)
+    _rule(bad, share == "modulus" or not strong, "strengths of nothing")
     _rule(bad, type(bits) is int and 1 <= bits <= 16, "bits")
     _rule(bad, _real(noise) and 0 <= noise <= 1 and type(gain) is bool, "noise or gain")
     resolution = manifest["resolution"]
@@ -89,7 +95,8 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
     frames = manifest["frames"]
     _rule(bad, 1 <= len(frames) <= 500, "number of frames")
     _rule(bad, any(frame["role"] == "sensitive" for frame in frames), "nothing sensitive")
-    _rule(bad, len({frame["mask"] is None for frame in frames}) == 1, "some masks only")
+    masked = [frame for frame in frames if share != "camera" or frame["role"] == "neutral"]
+    _rule(bad, len({frame["mask"] is None for frame in masked}) == 1, "some masks only, or no frame")
     for index, frame in enumerate(frames):
         stem = f"frames/{index:03d}"
         expected |= {stem + ".image"} | ({stem + ".mask"} if frame["mask"] is not None else set())
@@ -106,7 +113,9 @@ def _judge(data: bytes) -> tuple[list[str], dict]:
             mask = _array(bad, frame["mask"], content[stem + ".mask"], "uint8", shape[:2], stem + ".mask")
             arrays[stem + ".mask"] = mask
         if frame["role"] == "sensitive":
-            _rule(bad, bool((image != 0).any()), f"{stem} all withheld")
+            _rule(bad, bool((image != 0).any()) == (share == "modulus"), f"{stem} all withheld, or not")
+            if share != "modulus":
+                _rule(bad, (mask is None) == (share == "camera"), f"{stem} has an outline, or none")
             _rule(bad, int(image.max()) <= 2**bits, f"{stem} has codes above its bits")
         if mask is not None:
             _silhouette(bad, frame["role"], image, mask, reach, stem)

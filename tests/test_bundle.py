@@ -15,7 +15,8 @@ from sansface.capture import Camera, Role
 from sansface.errors import SansfaceError
 from sansface.protect import bundle as module
 from sansface.protect.bundle import BundleError, bundle_bytes, decode, read_bundle, write_bundle
-from sansface.protect.describe import describe
+from sansface.protect.contents import Bundle, Share
+from sansface.protect.describe import describe, summary
 from sansface.protect.operators import operator
 from sansface.protect.sheet import contact_sheet
 
@@ -77,6 +78,62 @@ def test_the_second_schema_says_operators_and_strengths(strong):
     assert (f"{bundle.noise:g} a pixel" in words) == ("noise" in strong)
     assert ("not told" in words) == ("gain" in strong)
     assert (f"after a blur of {sigma.blur:g}" in words) == (sigma.blur > 0)
+
+
+def sharing(share: Share) -> Bundle:
+    """The sample with less of its sensitive frames."""
+    bundle = decode(DATA)
+    frames = tuple(
+        frame
+        if frame.role is Role.NEUTRAL
+        else replace(
+            frame,
+            image=np.zeros_like(frame.image),
+            scale=1.0,
+            mask=frame.mask if share is Share.OUTLINE else None,
+        )
+        for frame in bundle.frames
+    )
+    return replace(bundle, frames=frames, share=share, scale=1.0)
+
+
+@pytest.mark.parametrize("share", [Share.OUTLINE, Share.CAMERA])
+def test_the_third_schema_says_that_there_is_no_modulus(share):
+    bundle = sharing(share)
+    data = bundle_bytes(bundle)
+    assert violations(data) == []
+    again = decode(data)
+    assert (again.schema, again.share) == (3, share)
+    assert bundle_bytes(again) == data
+    assert not any(frame.shared().any() for frame in again.frames if frame.role is Role.SENSITIVE)
+    words = f"{describe(again)} {summary(again)}"
+    assert ("outline only" in words) == (share is Share.OUTLINE)
+    assert ("camera only" in words) == (share is Share.CAMERA)
+    assert "gradient magnitudes" not in words
+
+
+@pytest.mark.parametrize(
+    ("share", "changes", "says"),
+    [
+        (Share.OUTLINE, lambda b: {"frames": decode(DATA).frames}, "and there is some"),
+        (Share.CAMERA, lambda b: {"frames": decode(DATA).frames}, "some have none|and there is some"),
+        (Share.OUTLINE, lambda b: {"noise": 0.1}, "and there is some"),
+        (Share.CAMERA, lambda b: {"gain": True}, "and there is some"),
+        (Share.OUTLINE, lambda b: {"frames": sharing(Share.CAMERA).frames}, "some have none"),
+        (Share.CAMERA, lambda b: {"frames": sharing(Share.OUTLINE).frames}, "no outline of a sensitive"),
+        (Share.CAMERA, lambda b: {"frames": b.frames[2:]}, "no neutral one"),
+        (Share.CAMERA, lambda b: {"share": "camera "}, "none of"),
+        (
+            Share.OUTLINE,
+            lambda b: {"frames": tuple(replace(f, mask=None) for f in b.frames)},
+            "has no masks",
+        ),
+    ],
+)
+def test_what_is_not_to_be_shared_may_not_be_there(share, changes, says):
+    bundle = sharing(share)
+    with pytest.raises(BundleError, match=says):
+        replace(bundle, **changes(bundle))
 
 
 @pytest.mark.parametrize("name", ["sobel", "log", "structure"])
@@ -194,12 +251,16 @@ def test_bundles_that_cannot_be(changes, says):
 
 
 def test_scale_and_withheld_rules():
-    frame = decode(DATA).frames[2]
+    bundle = decode(DATA)
+    frame = bundle.frames[2]
     for scale in (0.0, 0.3, 3.0, -0.5):
         with pytest.raises(BundleError, match="multiple of 1/256"):
             replace(frame, scale=scale)
+    withheld = tuple(
+        replace(one, image=np.zeros_like(one.image)) if one is frame else one for one in bundle.frames
+    )
     with pytest.raises(BundleError, match="wholly withheld"):
-        replace(frame, image=np.zeros_like(frame.image))
+        replace(bundle, frames=withheld)
     with pytest.raises(BundleError, match="scale other than 1"):
         replace(decode(DATA).frames[0], scale=0.5)
 
@@ -343,7 +404,14 @@ def three_channels(manifest, arrays):
         (in_frame(2, "mask", value=None), "unknown member 'frames/002.mask'"),
         (lambda m, a: m.update(note="x"), "unknown key 'note'"),
         (lambda m, a: m.pop("unit"), "lacks the key 'unit'"),
-        (lambda m, a: m.update(schema=3), "schema version 3 is not 1 or 2"),
+        (lambda m, a: m.update(schema=4), "schema version 4 is none of 1, 2, 3"),
+        (lambda m, a: m.update(schema=3), "schema 3 lacks the key"),
+        (
+            lambda m, a: m.update(schema=3, noise=0.0, gain=False, share="everything"),
+            "what it shares, 'everything', is none of modulus, outline, camera",
+        ),
+        (lambda m, a: m.update(schema=3, noise=0.0, gain=False, share=["outline"]), "is none of modulus"),
+        (lambda m, a: m.update(schema=3, noise=0.0, gain=False, share="outline"), "and there is some"),
         (lambda m, a: m.update(schema=2), "schema 2 lacks the key"),
         (lambda m, a: m.update(noise=0.1), "unknown key 'noise'"),
         (

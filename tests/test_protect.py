@@ -17,6 +17,7 @@ from sansface.formats import read_capture
 from sansface.protect.bundle import bundle_bytes
 from sansface.protect.operators import operator
 from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.protect.presets import PRESETS
 from sansface.protect.sheet import before_after, write_sheet
 
 SMALL = ProtectSettings(resolution=32)
@@ -82,7 +83,8 @@ def test_each_sensitive_view_has_a_gain_of_its_own(ball):
     settings = replace(SPHERE, gain=0.5, bits=16)
     plain = protect(ball, replace(SPHERE, bits=16))
     gains = []
-    for before, after in zip(plain.frames, protect(ball, settings).frames, strict=True):
+    drawn = protect(ball, settings, rng=np.random.default_rng(0))
+    for before, after in zip(plain.frames, drawn.frames, strict=True):
         if before.role is Role.NEUTRAL:
             np.testing.assert_array_equal(before.image, after.image)
             continue
@@ -159,6 +161,42 @@ def test_masks_are_shared_only_if_the_user_agrees(ball):
     for one, other in zip(bundle.frames, with_masks.frames, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
     assert violations(bundle_bytes(bundle)) == []
+
+
+@pytest.mark.parametrize("preset", ["strict", "paranoid"])
+def test_the_stronger_presets_know_nothing_of_what_is_inside_the_outline(tmp_path, ball, preset):
+    """Two captures that differ in every sensitive pixel of the subject give the same bytes, but for σ."""
+    settings = replace(ProtectSettings(resolution=32), share=PRESETS[preset])
+    frames = []
+    for index, frame in enumerate(ball.frames):
+        path = tmp_path / f"{index}.png"
+        picture = cv2.imread(str(frame.image))
+        noise = np.random.default_rng(index).integers(0, 256, picture.shape, dtype=np.uint8)
+        cv2.imwrite(str(path), noise if frame.role is Role.SENSITIVE else picture)
+        frames.append(replace(frame, image=path))
+    other = replace(ball, frames=tuple(frames))
+    data = bundle_bytes(protect(ball, settings))
+    assert violations(data) == []
+    assert data == bundle_bytes(protect(other, settings))
+    standard = replace(settings, share=PRESETS["standard"])
+    assert bundle_bytes(protect(ball, standard)) != bundle_bytes(protect(other, standard))
+
+
+def test_paranoid_knows_no_outline_either(tmp_path, ball):
+    """Not even the bounding sphere follows from the masks of sensitive photographs."""
+    settings = replace(ProtectSettings(resolution=32), share=PRESETS["paranoid"])
+    ball = replace(ball, sphere=None)
+    frames = []
+    for index, frame in enumerate(ball.frames):
+        mask = cv2.imread(str(frame.mask), cv2.IMREAD_GRAYSCALE)
+        if frame.role is Role.SENSITIVE:
+            mask = cv2.erode(mask, np.ones((5, 5), np.uint8))
+        cv2.imwrite(str(tmp_path / f"{index}.png"), mask)
+        frames.append(replace(frame, mask=tmp_path / f"{index}.png"))
+    other = replace(ball, frames=tuple(frames))
+    assert bundle_bytes(protect(ball, settings)) == bundle_bytes(protect(other, settings))
+    strict = replace(settings, share=PRESETS["strict"])
+    assert bundle_bytes(protect(ball, strict)) != bundle_bytes(protect(other, strict))
 
 
 def test_alpha_serves_as_mask_and_other_depths_are_read(tmp_path, ball):

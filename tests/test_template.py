@@ -40,14 +40,16 @@ from sansface.heads import template as training
 from sansface.heads.parametric import HeadModel, load_head_model
 from sansface.heads.solid import Solid, closed
 from sansface.heads.template import TrainSettings, identity, train_template
+from sansface.protect.contents import Share
 from sansface.protect.operators import operator
 from sansface.reconstruct import checkpoint, pictures, placement, run
+from sansface.reconstruct.config import preset
 from sansface.reconstruct.run import reconstruct
-from sansface.reconstruct.supervision import Kind, Supervision, View
+from sansface.reconstruct.supervision import Kind, Supervision, View, from_bundle
 from sansface.surface import largest_component, read_mesh
 from sansface.surface.extract import extract
 from sansface.surface.mesh import Mesh
-from small import GRID, MLP, ball_supervision, small_config
+from small import GRID, MLP, ball_bundle, ball_supervision, small_config
 
 CPU = torch.device("cpu")
 
@@ -480,6 +482,54 @@ def test_with_neutral_frames_a_template_has_to_be_asked_for(tmp_path):
     template = write_template(made(), tmp_path / "a.safetensors")
     reconstruct(ball_supervision(), tmp_path / "asked", small_config(1, 1), device="cpu", template=template)
     assert said(tmp_path / "asked")["template"]["sha256"] == template.sha256
+
+
+@pytest.mark.parametrize("share", [Share.OUTLINE, Share.CAMERA])
+def test_a_template_knows_what_no_picture_shows(tmp_path, share):
+    supervision = from_bundle(ball_bundle(share=share))
+    reconstruct(supervision, tmp_path / "out", small_config(1, 2, stage2={"targets": "all"}), device="cpu")
+    config = said(tmp_path / "out")
+    assert config["received"]["share"] == share
+    assert config["template"]["sha256"] == shipped_template().sha256
+    assert config["template"]["placement"]["how"] == "silhouettes"
+    assert config["config"]["stage1"]["steps"] == 0
+    assert (config["config"]["stage2"]["volume"] is None) == (share is Share.CAMERA)
+
+
+def test_without_pictures_of_the_face_others_say_so(tmp_path):
+    supervision = from_bundle(ball_bundle(share=Share.OUTLINE))
+    with pytest.raises(SansfaceError, match="splats learn from pictures of the face"):
+        reconstruct(supervision, tmp_path / "out", preset("splats", 24), device="cpu")
+    with pytest.raises(SansfaceError, match="the preset paper compares pictures of the face"):
+        reconstruct(supervision, tmp_path / "out", preset("paper", 24), device="cpu")
+
+
+def test_outlines_alone_are_enough(tmp_path):
+    """No picture at all: the template is bent until its outline is the ball's."""
+    of = from_bundle(ball_bundle(share=Share.OUTLINE))
+    alone = replace(of, views=tuple(view for view in of.views if not view.neutral))
+    config = small_config(1, 3, stage2={"targets": "all"})
+    assert reconstruct(alone, tmp_path / "out", config, device="cpu").is_file()
+    assert said(tmp_path / "out")["config"]["stage2"]["colour"] == 0
+
+
+def test_what_is_smooth_is_the_change_from_the_template():
+    """A field that begins as some surface, however bent, is perfectly smooth, and again after resuming."""
+    rng = torch.Generator().manual_seed(0)
+    bent = Ball(0.3, (0.1, 0.0, 0.2))
+    field = make_field("grid", GRID, rng)
+    before = field.now().smoothness(rng).item()
+    field.begin_as(bent.sdf, rng)
+    assert field.now().smoothness(rng).item() == 0
+    assert field.now().of(field.now().tensors()).smoothness(rng).item() == 0
+    with torch.no_grad():
+        field.get_parameter("levels.0").add_(torch.randn(4, 4, 4, generator=rng))
+    plain = make_field("grid", GRID, rng)
+    assert field.now().smoothness(rng).item() > 0 < before
+    with torch.no_grad():
+        plain.get_buffer("start").zero_()
+        plain.get_parameter("levels.0").copy_(field.get_parameter("levels.0"))
+    torch.testing.assert_close(field.now().smoothness(rng), plain.now().smoothness(rng))
 
 
 @pytest.mark.parametrize("field", FIELDS)

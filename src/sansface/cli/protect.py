@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -15,14 +16,18 @@ from sansface.progress import progress_bar
 class Protect:
     """On your device: turn a capture into a bundle, the one file that a server needs.
 
-    Sensitive photographs become small gradient magnitudes; colour is kept of neutral ones only, without
-    their background. Protected is not anonymous: see docs/threat-model.md.
+    Sensitive photographs become small gradient magnitudes, or less; colour is kept of neutral ones only,
+    without their background. Protected is not anonymous: see docs/threat-model.md.
     """
 
     capture: Positional[Path]
     """Folder with photographs, masks and cameras: transforms.json, a COLMAP model or another known format."""
     out: Out
     """The bundle to write, such as head.sfb."""
+    preset: Literal["standard", "strict", "paranoid"] = "standard"
+    """What leaves of a sensitive photograph. standard: gradient magnitudes, and the outline. strict: the
+    outline alone. paranoid: nothing but its camera, so that the face is a mean one. The neutral ones leave in
+    colour in any case. docs/audit.md has what attackers make of each."""
     operator: str = "sobel"
     """sobel, scharr, prewitt, central, roberts, log or structure: docs/operators.md shows them."""
     resolution: int = 64
@@ -61,6 +66,7 @@ class Protect:
         from sansface.protect.describe import summary
         from sansface.protect.frame import without_frame, write_frame
         from sansface.protect.pipeline import ProtectSettings, protect
+        from sansface.protect.presets import PRESETS
         from sansface.protect.sheet import before_after, check_apart, write_sheet
 
         began = time.monotonic()
@@ -74,6 +80,7 @@ class Protect:
             self.blur,
             self.noise,
             self.gain,
+            PRESETS[self.preset],
         )
         check_free(self.out, self.overwrite)
         if self.share_frame and self.frame_out is not None:

@@ -37,7 +37,7 @@ class Reconstruct:
     else the mesh is in the bundle's own frame."""
     template: Path | None = None
     """A head template that stage 2 begins from, in place of stage 1; without it the package's own is taken
-    where the bundle has no neutral frames."""
+    where the bundle has no neutral frames, or nothing between the outlines of the sensitive ones."""
     preset: PresetName = "fast"
     """fast: minutes on two cores. paper: VolSDF's own network and rates, for a GPU and patience; paper-small:
     a tenth of that with small networks, for comparisons. splats: a second one, 2D Gaussian splatting."""

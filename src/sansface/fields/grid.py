@@ -39,6 +39,8 @@ class GridField(Field):
     """
 
     start: Tensor
+    rest: Tensor | None = None
+    """(1, 1, n, n, n) what is smooth by definition, after `begin_as`."""
 
     def __init__(
         self,
@@ -70,11 +72,12 @@ class GridField(Field):
         distance = self.levels[0]
         for number, level in enumerate(list(self.levels)[1:]):
             distance = _refined(distance, self.get_buffer(f"refine{number}")) + level
-        return GridSurface(self.start + distance, self.features)
+        return GridSurface(self.start + distance, self.features, self.rest)
 
     @torch.no_grad()
     def begin_as(self, sdf: Sdf, generator: torch.Generator) -> None:
         self.start.copy_(sdf(nodes(self.start.shape[-1], self.start.device)).view_as(self.start))
+        self.rest = self.start
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         return {
@@ -85,10 +88,14 @@ class GridField(Field):
 
 
 class GridSurface:
-    """One step of a `GridField`: (1, 1, n, n, n) distances, x fastest, and (1, c, m, m, m) features."""
+    """One step of a `GridField`: (1, 1, n, n, n) distances, x fastest, and (1, c, m, m, m) features.
 
-    def __init__(self, distance: Tensor, features: Tensor) -> None:
-        self.distance, self.features = distance, features
+    rest: (1, 1, n, n, n) distances of a shape that counts as smooth, such as a template: then it is what was
+    added to them that is to be smooth, and what no picture speaks of keeps the template's form.
+    """
+
+    def __init__(self, distance: Tensor, features: Tensor, rest: Tensor | None = None) -> None:
+        self.distance, self.features, self.rest = distance, features, rest
         self.spacing = 2 / (distance.shape[-1] - 1)
         self.fixed = distance.detach()
         self.compiled = compilable(distance) and compilable(features)
@@ -107,7 +114,8 @@ class GridSurface:
         return self.distance, self.features
 
     def of(self, tensors: Sequence[Tensor]) -> "GridSurface":
-        return GridSurface(*tensors)
+        distance, features = tensors
+        return GridSurface(distance, features, self.rest)
 
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         return self._interpolated(self.fixed, points)[:, 0]
@@ -131,7 +139,8 @@ class GridSurface:
 
     def smoothness(self, generator: torch.Generator) -> Float[Tensor, ""]:
         of = SquaredSecondDifference if self.compiled else MeanSquaredSecondDifference
-        return of.apply(self.distance) / self.spacing**4
+        bent = self.distance if self.rest is None else self.distance - self.rest
+        return of.apply(bent) / self.spacing**4
 
     def volume(self, generator: torch.Generator) -> Float[Tensor, ""]:
         return torch.sigmoid(self.distance / -SOFT).mean()

@@ -30,6 +30,7 @@ from sansface.protect.contents import (
     Bundle,
     BundleError,
     BundleFrame,
+    Share,
 )
 from sansface.protect.operators import Operator, operator_from_parameters
 
@@ -147,7 +148,8 @@ def _raw(array: np.ndarray) -> bytes:
 
 def _manifest(bundle: Bundle) -> dict[str, Any]:
     strengths = {"noise": float(bundle.noise), "gain": bundle.gain} if bundle.schema > 1 else {}
-    return strengths | {
+    share = {"share": bundle.share.value} if bundle.schema > 2 else {}
+    return (strengths | share) | {
         "schema": bundle.schema,
         "resolution": int(bundle.resolution),
         "bits": int(bundle.bits),
@@ -197,6 +199,7 @@ _FIRST = {
 _KEYS = {
     "manifest of schema 1": _FIRST,
     "manifest of schema 2": _FIRST | {"noise", "gain"},
+    "manifest of schema 3": _FIRST | {"noise", "gain", "share"},
     "sphere": {"center", "radius"},
     "frame": {"role", "camera", "image", "mask"},
     "camera": {"K", "width", "height", "cam_from_world"},
@@ -221,8 +224,8 @@ def _read_manifest(members: dict[str, memoryview]) -> dict[str, Any]:
         raise ValueError("its manifest is not a JSON object")
     schema = manifest.get("schema")
     if type(schema) is not int or schema not in SCHEMAS:
-        known = " or ".join(map(str, SCHEMAS))
-        raise ValueError(f"its schema version {_shown(schema)} is not {known}, which are read here")
+        known = ", ".join(map(str, SCHEMAS))
+        raise ValueError(f"its schema version {_shown(schema)} is none of {known}, which are read here")
     return _object(manifest, f"manifest of schema {schema}")
 
 
@@ -257,6 +260,7 @@ def _build(manifest: dict[str, Any], members: dict[str, memoryview]) -> Bundle:
         sphere_source=_word(manifest["sphere_source"], "sphere_source"),
         noise=float(_numbers(manifest.get("noise", 0.0), (), "noise")),
         gain=_flag(manifest.get("gain", False), "gain"),
+        share=_share(manifest.get("share", Share.MODULUS.value)),
     )
 
 
@@ -348,6 +352,12 @@ def _flag(value: Any, name: str) -> bool:
     if type(value) is not bool:
         raise ValueError(f"the {name} {_shown(value)} is neither true nor false")
     return value
+
+
+def _share(value: Any) -> Share:
+    if value not in tuple(Share):
+        raise ValueError(f"what it shares, {_shown(value)}, is none of {', '.join(Share)}")
+    return Share(value)
 
 
 def _word(value: Any, name: str) -> str:

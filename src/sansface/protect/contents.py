@@ -6,6 +6,7 @@ pictures' size.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from sansface.capture import UNITS, Camera, Role
 from sansface.errors import SansfaceError
 from sansface.protect.operators import Operator, operator_from_parameters
 
-SCHEMAS = (1, 2)
-"""Versions of the manifest. The second one can say more bits, operators and strengths."""
+SCHEMAS = (1, 2, 3)
+"""Versions of the manifest. The second can say more bits, operators and strengths; the third that of the
+sensitive photographs σ does not leave."""
 FIRST_OPERATORS = ("sobel", "scharr", "prewitt", "central")
 """What the first version knows, without blur."""
 MAX_FRAMES = 500
@@ -33,6 +35,14 @@ MAX_FOCAL = 1e6
 MAX_WORLD = 1e9
 """Largest coordinate of the sphere's center, and largest radius, in the world's unit."""
 SOURCES = ("masks", "cameras", "given")
+
+
+class Share(StrEnum):
+    """What leaves of a sensitive photograph, besides its camera."""
+
+    MODULUS = "modulus"  # σ, and its mask where masks are shared
+    OUTLINE = "outline"  # its mask alone
+    CAMERA = "camera"  # nothing
 
 
 class BundleError(SansfaceError):
@@ -55,7 +65,7 @@ class BundleFrame:
 
     Raises:
         BundleError: three channels on a sensitive frame, colour outside the mask, a value at the outline or
-            beyond the levels, nothing but withheld values, wrong dtypes or sizes, an invalid camera.
+            beyond the levels, wrong dtypes or sizes, an invalid camera.
     """
 
     camera: Camera
@@ -128,10 +138,6 @@ class BundleFrame:
                 f"the scale {self.scale!r} is not a multiple of 1/256 up to {MAX_SCALE:g}; protect again."
             )
         shared = self.shared()
-        if not shared.any():
-            raise BundleError(
-                "a sensitive picture is wholly withheld; correct its mask or raise the resolution."
-            )
         if self.image.max() > levels(self.bits):
             raise BundleError(
                 f"a sensitive picture has values that {self.bits} bits cannot say; protect again."
@@ -189,7 +195,7 @@ class Bundle:
     """What the server receives, and nothing more.
 
     Attributes:
-        frames: at least one of them sensitive; with a mask each, or none with one.
+        frames: at least one of them sensitive; with a mask each, or none with one, but for `Share.CAMERA`.
         resolution: pixels of every picture's longer side.
         operator: σ.
         bits: of σ, 1 to 16.
@@ -199,6 +205,7 @@ class Bundle:
         sphere_source: `masks`, `cameras` or `given`.
         noise: standard deviation of the Gaussian noise that was added to σ; 0 = none.
         gain: was each sensitive picture multiplied by a factor of its own? The factors are nowhere.
+        share: what there is of sensitive photographs; σ is wholly withheld unless it is `Share.MODULUS`.
 
     Raises:
         BundleError: a rule is broken.
@@ -215,6 +222,7 @@ class Bundle:
     sphere_source: str = "given"
     noise: float = 0.0
     gain: bool = False
+    share: Share = Share.MODULUS
 
     def __post_init__(self) -> None:
         center = np.array(self.center, dtype=np.float64)
@@ -223,8 +231,7 @@ class Bundle:
             raise BundleError(f"it has {len(self.frames)} frames, not 1 to {MAX_FRAMES}; choose photographs.")
         if not any(frame.role is Role.SENSITIVE for frame in self.frames):
             raise BundleError("it holds no sensitive frame, so nothing in it is protected; label the frames.")
-        if len({frame.mask is None for frame in self.frames}) != 1:
-            raise BundleError("some frames have a mask and some have none; share all masks or none.")
+        self._check_share()
         if not 1 <= self.resolution <= MAX_RESOLUTION:
             raise BundleError(
                 f"the resolution {self.resolution} is not 1 to {MAX_RESOLUTION}; choose another."
@@ -252,8 +259,38 @@ class Bundle:
                 raise BundleError("a sensitive picture's reach is unlike its operator's; protect again.")
         operator_from_parameters(self.operator.parameters())
 
+    def _check_share(self) -> None:
+        if not isinstance(self.share, Share):
+            raise BundleError(f"what it shares is none of {', '.join(Share)}; protect again.")
+        sensitive = [frame for frame in self.frames if frame.role is Role.SENSITIVE]
+        neutral = [frame for frame in self.frames if frame.role is Role.NEUTRAL]
+        masked = neutral if self.share is Share.CAMERA else self.frames
+        if len({frame.mask is None for frame in masked}) > 1:
+            raise BundleError("some frames have a mask and some have none; share all masks or none.")
+        if self.share is Share.MODULUS:
+            if not all(frame.shared().any() for frame in sensitive):
+                raise BundleError(
+                    "a sensitive picture is wholly withheld; correct its mask or raise the resolution."
+                )
+            return
+        if any(frame.shared().any() for frame in sensitive) or self.noise or self.gain or self.scale != 1:
+            raise BundleError(
+                f"of sensitive photographs it says to share the {self.share} and not σ, and there is some; "
+                "protect again."
+            )
+        if self.share is Share.OUTLINE and self.frames[0].mask is None:
+            raise BundleError("it says to share outlines, and has no masks; protect again.")
+        if self.share is Share.CAMERA and any(frame.mask is not None for frame in sensitive):
+            raise BundleError("it says to share no outline of a sensitive photograph; protect again.")
+        if self.share is Share.CAMERA and not neutral:
+            raise BundleError(
+                "nothing of its sensitive photographs is shared, and there is no neutral one; share outlines."
+            )
+
     @property
     def schema(self) -> int:
         """The first version of the manifest that can say all of it: so older readers read what they can."""
+        if self.share is not Share.MODULUS:
+            return 3
         plain = self.operator.name in FIRST_OPERATORS and self.operator.blur == 0
         return 1 if plain and self.bits in (8, 16) and self.noise == 0 and not self.gain else 2

@@ -12,7 +12,15 @@ import numpy as np
 
 from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.errors import SansfaceError
-from sansface.protect.contents import MAX_BITS, MAX_NOISE, SCALE_STEPS, Bundle, BundleError, BundleFrame
+from sansface.protect.contents import (
+    MAX_BITS,
+    MAX_NOISE,
+    SCALE_STEPS,
+    Bundle,
+    BundleError,
+    BundleFrame,
+    Share,
+)
 from sansface.protect.frame import UserFrame, without_frame
 from sansface.protect.operators import Operator, operator
 from sansface.protect.photograph import read_codes
@@ -43,6 +51,7 @@ class ProtectSettings:
     blur: float | None = None  # before σ: standard deviation, reduced pixels; None = the operator's own
     noise: float = 0.0  # added to σ: standard deviation, in units of σ
     gain: float = 1.0  # least of the random factors of the sensitive views; 1 = none
+    share: Share = Share.MODULUS  # what leaves of a sensitive photograph
 
     def __post_init__(self) -> None:
         least, most = RESOLUTIONS
@@ -54,6 +63,13 @@ class ProtectSettings:
             raise SansfaceError(f"the noise {self.noise} is not 0 to {MAX_NOISE:g}; choose another.")
         if not LEAST_GAIN <= self.gain <= 1:
             raise SansfaceError(f"the gain {self.gain} is not {LEAST_GAIN} to 1; choose another.")
+        if self.share is not Share.MODULUS and (self.noise > 0 or self.gain < 1):
+            raise SansfaceError(
+                f"of sensitive photographs the {self.share} is shared and no σ, so noise and gain have "
+                "nothing to act on; leave them out."
+            )
+        if self.share is Share.OUTLINE and not self.share_masks:
+            raise SansfaceError("outlines are to be shared, and masks are not; share masks.")
         self.sigma()
 
     def sigma(self) -> Operator:
@@ -112,7 +128,7 @@ def protect(
     sphere = _sphere(capture, settings, small)
     _check_outside(capture.frames, small, sphere)
     most = max(float(frame.sigma.max()) for frame in small if frame.sigma is not None)
-    scale = max(1, ceil(most * SCALE_STEPS)) / SCALE_STEPS
+    scale = max(1, ceil(most * SCALE_STEPS)) / SCALE_STEPS if settings.share is Share.MODULUS else 1.0
     return Bundle(
         frames=tuple(
             _finished(frame, one, sphere, scale, settings, sigma)
@@ -128,6 +144,7 @@ def protect(
         sphere_source=sphere.source,
         noise=settings.noise,
         gain=settings.gain < 1,
+        share=settings.share,
     )
 
 
@@ -170,6 +187,9 @@ def _reduced(frame: Frame, settings: ProtectSettings, sigma: Operator) -> _Small
     mask = mask_codes(reduced)
     if frame.role is Role.NEUTRAL:
         return _Small(reduced.camera, mask, neutral_codes(reduced, settings.bits), None, None)
+    if settings.share is not Share.MODULUS:
+        nothing = np.zeros(mask.shape, dtype=np.float32)
+        return _Small(reduced.camera, mask, None, nothing, nothing > 0)
     values, shared = modulus(reduced, sigma)
     if not shared.any():
         raise SansfaceError(
@@ -191,7 +211,10 @@ def _sphere(capture: Capture, settings: ProtectSettings, small: Sequence[_Small]
     given = capture.sphere
     if given is None and (settings.center is None or settings.radius is None):
         cameras = [frame.camera for frame in small]
-        given = sphere_from_masks(cameras, [frame.mask for frame in small]) or sphere_from_cameras(cameras)
+        # Of a sensitive photograph whose outline stays, not even the sphere may tell.
+        told = [frame for frame in small if settings.share is not Share.CAMERA or frame.codes is not None]
+        hull = sphere_from_masks([frame.camera for frame in told], [frame.mask for frame in told])
+        given = hull or sphere_from_cameras(cameras)
     if settings.center is None and settings.radius is None and given is not None:
         return given
     center = settings.center if settings.center is not None or given is None else given.center
@@ -217,6 +240,8 @@ def _finished(
         camera = one.camera.normalized(sphere.center, sphere.radius)
         if one.sigma is None or one.shared is None:
             return BundleFrame(camera, frame.role, one.codes, mask, bits=settings.bits)  # type: ignore[arg-type]
+        if settings.share is Share.CAMERA:
+            mask = None
         codes = sensitive_codes(one.sigma, one.shared, scale, settings.bits)
         return BundleFrame(camera, frame.role, codes, mask, scale, settings.bits, sigma.reach)
     except BundleError as error:

@@ -23,6 +23,7 @@ from sansface.errors import SansfaceError
 from sansface.evaluate.png import write_png
 from sansface.fields.template import Placement, Template, placed, shipped_template
 from sansface.files import fresh_folder, read_json, write_json, written_beside
+from sansface.protect.contents import Share
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import AnyConfig, Config
 from sansface.reconstruct.method import method_of
@@ -92,7 +93,7 @@ def reconstruct(
         resume: go on from the checkpoint in `out`, of the same data, config and seed; a finished run stays.
         overwrite: replace the results in `out`.
         template: stage 2 begins from it, and stage 1 is left out; else the package's own does so where there
-            are no neutral views for stage 1 (sec. 3.4).
+            are no neutral views for stage 1 (sec. 3.4), or no σ of the sensitive ones.
         keep_radiance: keep the checkpoint, and with it the radiance, whose renderings can be recognised.
         mesh_format: ply, obj, glb or stl; mesh.ply is always written.
         decimate: at most so many faces.
@@ -110,10 +111,14 @@ def reconstruct(
     out, where = Path(out), chosen_device(device)
     if isinstance(config, Config):
         template = template or needed_template(supervision, config)
-        if template is not None:
-            config = replace(config, stage1=replace(config.stage1, steps=0))
+        config = suited(config, supervision, template)
     elif template is not None:
         raise SansfaceError("splats begin from the visual hull, not from a template; choose another preset.")
+    elif supervision.share is not Share.MODULUS:
+        raise SansfaceError(
+            f"splats learn from pictures of the face, and of those the bundle shares the {supervision.share} "
+            "only; choose the preset fast."
+        )
     identity = _identity(supervision, config, seed, template)
     path = out / f"mesh.{mesh_format}"
     if resume and path.is_file() and _finished(out, identity):
@@ -125,9 +130,10 @@ def reconstruct(
     (out / "pictures").mkdir(exist_ok=True)
     log = _Log(out, supervision, config, identity, template, kept, on_progress, viewer)
     begun = {}
-    if isinstance(config, Config) and template is not None and log.placement is None:
-        log.telling(1, 0.0, "placing the template")
-        log.placement = place(template, supervision, config, seed, where)
+    if isinstance(config, Config) and template is not None:
+        if log.placement is None:
+            log.telling(1, 0.0, "placing the template")
+            log.placement = place(template, supervision, config, seed, where)
         begun = {"start": placed(template, log.placement, where)}
     log.describe(where, status="running")
     if not supervision.unprotected:
@@ -170,10 +176,37 @@ def reconstruct(
 
 
 def needed_template(supervision: Supervision, config: Config) -> Template | None:
-    """The package's own template where stage 1 is to learn from neutral views and there are none."""
+    """The package's own template where stage 1 is to learn from neutral views and there are none.
+
+    And where there is no σ: then nothing but a template knows what a face has between its outlines.
+    """
     stage = config.stage1
     wanted = stage.steps > 0 and "neutral" in (stage.targets, stage.silhouettes)
-    return shipped_template() if wanted and not any(view.neutral for view in supervision.views) else None
+    lacking = not any(view.neutral for view in supervision.views) or supervision.share is not Share.MODULUS
+    return shipped_template() if wanted and lacking else None
+
+
+def suited(config: Config, supervision: Supervision, template: Template | None) -> Config:
+    """The settings as far as they apply: stage 1 is left out where there is a template, and what is to be
+    compared must be there.
+
+    Raises:
+        SansfaceError: the sensitive pictures are all that is compared, and none is shared.
+    """
+    stage = config.stage2
+    if supervision.share is not Share.MODULUS:
+        if stage.targets == "sensitive":
+            raise SansfaceError(
+                f"the preset {config.preset} compares pictures of the face, and of those the bundle shares "
+                f"the {supervision.share} only; choose the preset fast."
+            )
+        if not any(view.neutral for view in supervision.views):
+            stage = replace(stage, colour=0.0, gradient=0.0)
+    if supervision.share is Share.CAMERA:
+        # The pressure is against what a visual hull has too much, and from behind there is hardly a hull.
+        stage = replace(stage, volume=None)
+    first = config.stage1 if template is None else replace(config.stage1, steps=0)
+    return replace(config, stage1=first, stage2=stage)
 
 
 def head_mesh(field: nn.Module, supervision: Supervision, config: AnyConfig) -> Mesh:
@@ -298,6 +331,7 @@ class _Log:
                     "operator": self.supervision.operator.name,
                     "blur": self.supervision.operator.blur,
                     "gain": self.supervision.gain,
+                    "share": self.supervision.share.value,
                     "sha256": self.identity["data"],
                 },
                 "frame": {
@@ -398,6 +432,7 @@ def _identity(
         data.update(np.ascontiguousarray(kernel).tobytes())
     kinds = [view.kind.value for view in supervision.views]
     words = [kinds, sigma.modulus, sigma.blur, sigma.window, supervision.tolerance, supervision.gain]
+    words += [supervision.share.value]
     data.update(json.dumps(words).encode())
     return {
         "data": data.hexdigest(),

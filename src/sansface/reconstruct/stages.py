@@ -88,7 +88,7 @@ def train(
             if stage.steps == 0:
                 continue
             targets = comparable(views, stage)
-            silhouettes = Silhouettes(chosen(views, stage.silhouettes))
+            silhouettes = Silhouettes(with_outline(chosen(views, stage.silhouettes)))
             if stage.lipschitz > 0:
                 bind_all(field.radiance)
             optimiser = make_optimiser(field, config)
@@ -254,6 +254,11 @@ def chosen(views: list[ViewRays], which: str) -> list[ViewRays]:
     if not result:
         raise SansfaceError(f"the bundle has no {which} frame, and a stage needs them; protect again.")
     return result
+
+
+def with_outline(views: list[ViewRays]) -> list[ViewRays]:
+    """The views with a pixel of known coverage; all of them if there is none."""
+    return [view for view in views if len(view.outline) or len(view.elsewhere)] or views
 
 
 def comparable(views: list[ViewRays], stage: Stage | SplatStage) -> list[ViewRays]:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from sansface.capture import Camera, Role
-from sansface.protect.contents import Bundle, BundleFrame, inside_outline, levels
+from sansface.protect.contents import Bundle, BundleFrame, Share, inside_outline, levels
 from sansface.protect.frame import UserFrame
 from sansface.protect.operators import Operator
 
@@ -60,6 +60,7 @@ class Supervision:
         unprotected: colour of sensitive frames is among the targets: a baseline, never from a bundle.
         tolerance: how far a modulus may be from its code, which stands for an interval.
         gain: is each view's modulus times an unknown factor of its own?
+        share: what there is of the sensitive views.
     """
 
     views: tuple[View, ...]
@@ -70,6 +71,7 @@ class Supervision:
     unprotected: bool = False
     tolerance: float = 0.0
     gain: bool = False
+    share: Share = Share.MODULUS
     rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
 
 
@@ -84,6 +86,7 @@ def from_bundle(bundle: Bundle, frame: UserFrame | None = None) -> Supervision:
         unit=bundle.unit if frame is None else frame.unit,
         tolerance=bundle.scale / (levels(bundle.bits) - 1) / 2 if coarse else 0.0,
         gain=bundle.gain,
+        share=bundle.share,
         rotation=np.eye(3) if frame is None else frame.rotation,
     )
 

@@ -195,6 +195,12 @@ def suited(config: Config, supervision: Supervision, template: Template | None) 
     """
     stage = config.stage2
     if supervision.share is not Share.MODULUS:
+        # There is less to average out than where pictures are compared.
+        if stage.smoothness is not None:
+            smoothness = stage.smoothness
+            stage = replace(
+                stage, smoothness=replace(smoothness, start=smoothness.start / 2, end=smoothness.end / 2)
+            )
         if stage.targets == "sensitive":
             raise SansfaceError(
                 f"the preset {config.preset} compares pictures of the face, and of those the bundle shares "

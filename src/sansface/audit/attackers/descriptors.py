@@ -1,7 +1,9 @@
 """What a linear model is given of protected pictures: values and orientations, made even in contrast.
 
-σ is positive and its noise grows with it, so its square root is taken first. All descriptors see a window of
-the picture, by default the face at the standard cut (64 pixels a side, eyes 11 apart).
+σ is positive and its noise grows with it, so its square root is taken first. Noise that a client adds does
+not grow with it, and to even out contrast then is to make noise larger: so there are also means of σ as it
+is. All descriptors see a window of the picture, by default the face at the standard cut (64 pixels a side,
+eyes 11 apart).
 Pictures: (n, h, w) float32, at least 0. Descriptors: (n, d) float32.
 """
 
@@ -34,6 +36,8 @@ class Descriptors:
     """Orientations of the Gabor filters, half around."""
     stride: int = 3
     """Distance between the Gabor filters' values."""
+    means: tuple[tuple[float, int], ...] = ((1.0, 2), (2.0, 3), (3.0, 4))
+    """Standard deviation of a Gaussian over σ, and distance between its values, of one descriptor each."""
 
 
 def describe(pictures: np.ndarray, settings: Descriptors | None = None) -> dict[str, np.ndarray]:
@@ -57,6 +61,10 @@ def describe(pictures: np.ndarray, settings: Descriptors | None = None) -> dict[
     for cell in settings.cells:
         result[f"orientations {cell}"] = _flat(
             orientations(pictures, cell, settings.bins)[window][:, ::cell, ::cell]
+        )
+    for deviation, distance in settings.means:
+        result[f"means {deviation:g}"] = _flat(
+            _blurred(pictures, deviation)[window][:, ::distance, ::distance]
         )
     waves = gabor(pictures, settings.wavelengths, settings.angles)[window]
     result["waves"] = _flat(waves[:, :: settings.stride, :: settings.stride])

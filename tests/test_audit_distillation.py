@@ -34,7 +34,7 @@ def embeddings(n: int) -> torch.Tensor:
 def test_a_student_learns() -> None:
     """Of σ with noise, which it was not shown, it says what the teacher says; one taught noise does not."""
     clear, says = blobs(12), embeddings(12)
-    disturbed = protect((clear + 0.03 * torch.randn(clear.shape, generator=torch.Generator().manual_seed(4))))
+    disturbed = protect(clear + 0.03 * torch.randn(clear.shape, generator=torch.Generator().manual_seed(4)))
     agreement = []
     for goal in (says, says[torch.randperm(12, generator=torch.Generator().manual_seed(5))]):
         said, features = embed(taught(goal, clear=clear), disturbed)

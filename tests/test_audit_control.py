@@ -71,6 +71,24 @@ def test_a_mislabelled_folder_is_told_by_number():
         control(found, LABELS, NUMBERS, parts(), rng())
 
 
+@pytest.mark.parametrize(("people", "said"), [((1, 2, 7), "first of"), (range(EVALUATED), "mixed up")])
+def test_two_folders_half_mixed_up_are_told_by_number(people, said: str):
+    """None of the photographs is a stranger to the rest of its folder. Among three people that alone makes
+    too many match; among twelve the two must be looked for, with pairs enough to calibrate on."""
+    labels = np.concatenate([LABELS[np.isin(LABELS, people)], EVALUATED + np.arange(180)])
+    numbers = np.concatenate([NUMBERS[np.isin(LABELS, people)], np.zeros(180, np.int64)])
+    generator = np.random.default_rng(7)
+    right = generator.normal(size=(labels.max() + 1, 32))[labels]
+    right += 0.3 * generator.normal(size=right.shape)
+    halves = split(labels, np.array([f"{index:064x}".encode() for index in range(len(labels))]), rng())
+    control(right, labels, numbers, halves, rng())
+    one, other = (np.flatnonzero(labels == person)[::2] for person in (2, 7))
+    right[np.concatenate([one, other])] = right[np.concatenate([other, one])]
+    with pytest.raises(SansfaceError, match=r"people 3 and 8 \(in alphabetical") as told:
+        control(right, labels, numbers, halves, rng())
+    assert said in str(told.value)
+
+
 def test_a_single_stranger_is_reported_and_no_reason_to_stop():
     found = embeddings(0.3)
     found[3 * EACH + 6] = embeddings(0.3)[-1]

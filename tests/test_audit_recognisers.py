@@ -142,6 +142,13 @@ def test_missing_weights_say_which_from_where_by_which_licence(tmp_path: Path, m
             recogniser(name)
 
 
+def test_a_missing_file_of_insightface_says_from_where_and_by_which_licence(tmp_path: Path):
+    with pytest.raises(
+        SansfaceError, match=r"r50\.onnx is missing; .*deepinsight/insightface.*not commercial"
+    ):
+        recogniser(f"insightface:{tmp_path / 'r50.onnx'}")
+
+
 def test_dlib_says_what_is_missing(tmp_path: Path):
     pytest.importorskip("dlib")
     with pytest.raises(SansfaceError, match=rf"{FILE} is missing; get .*dlib\.net.*CC0"):

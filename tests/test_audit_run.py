@@ -10,12 +10,15 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from sansface.audit.align import Placing
+from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.integration import IntegrationSettings
 from sansface.audit.attackers.inversion import InversionSettings
+from sansface.audit.attempts import ATTACKERS, AuditSettings
+from sansface.audit.kept import Kept
 from sansface.audit.people import CLEAR, People
 from sansface.audit.protected import protected
 from sansface.audit.report import report
-from sansface.audit.run import ATTACKERS, AuditSettings, audit, finer, placing, protection_of
+from sansface.audit.run import audit, finer, placing, protection_of
 from sansface.audit.sigma import protecting
 from sansface.cli import main
 from sansface.errors import SansfaceError
@@ -30,6 +33,7 @@ class Small:
     """A recogniser by small pictures, less what all have in common."""
 
     name = "small pictures"
+    digest = ""
     placing = CLEAR
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
@@ -63,18 +67,21 @@ def crowd(own: float) -> People:
 def found(own: float = 0.8, attackers: tuple[str, ...] = ("naive", "parrot"), trained=None, **protection):
     settings = AuditSettings(
         attackers,
+        student=DistillationSettings(steps=4, batch=8, width=4),
         inversion=InversionSettings(channels=8, levels=2, steps=20, batch=8),
         search=IntegrationSettings(restarts=1, grids=(1,), steps=3),
     )
     rng = np.random.default_rng(0)
-    return audit(crowd(own), [Small()], ProtectSettings(**protection), PLACED, rng, settings, trained=trained)
+    return audit(
+        crowd(own), [Small()], ProtectSettings(**protection), PLACED, rng, settings, kept=Kept(trained)
+    )
 
 
 def test_people_who_differ_are_named_and_the_page_says_so():
     result = found()
     assert result.people == EVALUATED
     assert result.probes == EVALUATED * EACH // 2
-    assert [attack.attacker for attack in result.attacks] == ["naive", "naive", "parrot", "parrot"]
+    assert [attack.attacker for attack in result.attacks] == ["naive"] * 2 + ["parrot"] * 4
     parrot = result.attacks[2].named.rank1.misses
     assert parrot.value > 0.9
     assert result.strongest.named.rank1.misses.value >= parrot.value
@@ -106,17 +113,44 @@ def test_the_same_seed_gives_the_same_audit():
     assert found().as_dict() == found().as_dict()
 
 
-def test_every_attacker_has_its_rows_and_a_training_is_used_again(tmp_path):
-    kept = tmp_path / "trained.safetensors"
-    result = found(attackers=ATTACKERS, trained=kept)
+def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    result = found(attackers=ATTACKERS, trained=folder)
     assert [attack.attacker for attack in result.attacks] == [
-        *("naive", "naive", "parrot", "parrot", "reverse", "reverse", "search")
+        *("naive", "naive", *["parrot"] * 4, "reverse", "reverse", "search")
     ]
-    written = kept.read_bytes()
-    assert found(attackers=ATTACKERS, trained=kept).as_dict() == result.as_dict()
-    assert kept.read_bytes() == written
-    with pytest.raises(SansfaceError, match="of another training"):
-        found(attackers=ATTACKERS, trained=kept, blur=1.0)
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    kinds = {name.partition("-")[0] for name in written}
+    assert kinds == {"embeddings", "student", "inversion", *ATTACKERS}
+
+    def again(*of: object) -> None:
+        raise AssertionError("made anew")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Small, "embed", again)
+        patched.setattr("sansface.audit.attempts.train", again)
+        patched.setattr("sansface.audit.attempts.distil", again)
+        assert found(attackers=ATTACKERS, trained=folder).as_dict() == result.as_dict()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
+    # Another protection is attacked anew, by the same people's embeddings.
+    assert found(attackers=("reverse",), trained=folder, blur=1.0).as_dict() != result.as_dict()
+    new = {path.name.partition("-")[0] for path in folder.iterdir() if path.name not in written}
+    assert new == {"inversion", "reverse"}
+
+
+def test_what_was_kept_changes_nothing(tmp_path):
+    """Nor do other attackers beside one."""
+    alone = found(attackers=("parrot",)).as_dict()["attacks"]
+    among = found(trained=tmp_path / "mine").as_dict()["attacks"]
+    both = [
+        [(one["with_what"], one["named"]["rank1"]["misses"]["value"]) for one in of] for of in (alone, among)
+    ]
+    assert both[0] == both[1][2:]
+
+
+def test_two_recognisers_of_one_name_are_refused():
+    with pytest.raises(SansfaceError, match="have one name"):
+        audit(crowd(0.8), [Small(), Small()], ProtectSettings(), PLACED, np.random.default_rng(0))
 
 
 def test_an_unknown_attacker_is_refused():

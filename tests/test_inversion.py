@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from blobs import SIDE, blobs, shown
-from sansface.audit.attackers.inversion import InversionSettings, augmented, invert, train
+from sansface.audit.attackers.inversion import InversionSettings, invert, train
+from sansface.audit.attackers.training import augmented
 from sansface.audit.likeness import likeness
 from sansface.audit.sigma import coded, sigma
 from sansface.errors import SansfaceError

@@ -15,6 +15,7 @@ import numpy as np
 
 from sansface.audit.align import Placing
 from sansface.audit.detect import Face, Yunet
+from sansface.audit.kept import Kept
 from sansface.errors import SansfaceError
 from sansface.files import os_error_sentence, read_json
 from sansface.formats.pictures import inside, pictures_in
@@ -61,6 +62,7 @@ def read_people(
     find: Callable[[np.ndarray], Face | None] | None = None,
     least_eyes: float = STANDARD.eyes,
     progress: Callable[[float], None] | None = None,
+    kept: Kept | None = None,
 ) -> People:
     """Read photographs, find the one face of each, cut it out.
 
@@ -71,21 +73,22 @@ def read_people(
         least_eyes: pixels between the eyes below which a photograph is left out: σ of an enlarged picture is
             not what a bundle would show.
         progress: called with the share that is done.
+        kept: where faces that were found before are looked up.
 
     Raises:
         SansfaceError: no such folder, nobody in it, a photograph that cannot be read, one that two people
             have, or none in which a face of that size is found.
     """
     listed = _listed(folder)
-    find = find or Yunet().nearest
-    kept: dict[bytes, tuple[int, int]] = {}
+    told = progress or (lambda done: None)
+    faces = _found(listed, find, kept or Kept(None), lambda done: told(done / 2))
+    first: dict[bytes, tuple[int, int]] = {}
     faceless, small, twice, eyes = [], [], [], []
     crops: dict[Placing, list[np.ndarray]] = {placing: [] for placing in placings}
-    for done, (person, number, path) in enumerate(listed, start=1):
+    for done, ((person, number, path), face) in enumerate(zip(listed, faces, strict=True), start=1):
         picture = _read(path)
         digest = hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest().encode()
-        other = kept.get(digest)
-        face = None if other else find(picture)
+        other = first.get(digest)
         if other and other[0] != person:
             raise SansfaceError(
                 f"photograph {number + 1} of person {person + 1} in {folder} is also photograph "
@@ -98,25 +101,51 @@ def read_people(
         elif face.eyes < least_eyes:
             small.append((person, number))
         else:
-            kept[digest] = (person, number)
+            first[digest] = (person, number)
             eyes.append(face.eyes)
             for placing in placings:
                 crops[placing].append(placing.cut(picture, face.landmarks))
-        if progress is not None:
-            progress(done / len(listed))
-    if not kept:
+        told(0.5 + done / len(listed) / 2)
+    if not first:
         raise SansfaceError(_why_none(folder, len(faceless), len(small), least_eyes))
-    who = np.array(list(kept.values()), dtype=np.int64)
+    who = np.array(list(first.values()), dtype=np.int64)
     return People(
         labels=who[:, 0],
         numbers=who[:, 1],
-        digests=np.array(list(kept)),
+        digests=np.array(list(first)),
         crops={placing: np.stack(faces) for placing, faces in crops.items()},
         eyes=np.array(eyes),
         faceless=tuple(faceless),
         small=tuple(small),
         twice=tuple(twice),
     )
+
+
+def _found(
+    listed: Sequence[tuple[int, int, Path]],
+    find: Callable[[np.ndarray], Face | None] | None,
+    kept: Kept,
+    progress: Callable[[float], None],
+) -> list[Face | None]:
+    """The face of each photograph."""
+
+    def looked_for() -> dict[str, np.ndarray]:
+        one, rows = find or Yunet().nearest, np.full((len(listed), 11), np.nan)
+        for done, (_, _, path) in enumerate(listed):
+            face = one(_read(path))
+            if face is not None:
+                rows[done] = [face.score, *face.landmarks.ravel()]
+            progress((done + 1) / len(listed))
+        return {"faces": rows}
+
+    content = hashlib.sha256()
+    for _, _, path in listed:
+        try:
+            content.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise SansfaceError(os_error_sentence("read the photograph", path, error)) from error
+    rows = kept.arrays("faces", {"photographs": content.hexdigest()}, looked_for)["faces"]
+    return [None if np.isnan(row[0]) else Face(float(row[0]), row[1:].reshape(5, 2)) for row in rows]
 
 
 def _listed(folder: Path) -> list[tuple[int, int, Path]]:

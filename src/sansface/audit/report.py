@@ -14,7 +14,8 @@ FOOTER = (
 WHO = {
     "naive": "enrolled with clear photographs, the recogniser as it is; the probe is shown as it was "
     "uploaded, or as dark lines on white",
-    "parrot": "protects his own gallery in the same way, and fits linear models on it",
+    "parrot": "protects his own gallery in the same way, and fits linear models on it; besides, he teaches a "
+    "student that sees protected faces of others what recognisers say of the clear ones",
     "reverse": "a network that has seen other people beside their protected pictures draws the face back",
     "search": "goes on from there until the picture explains what was uploaded",
 }

@@ -4,11 +4,8 @@ The bundle says how its pictures were made, and that is all that is taken from i
 well people are told apart by pictures made in the same way, of others than the person in the bundle.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,34 +13,24 @@ import torch
 
 from sansface.audit.align import Placing
 from sansface.audit.attackers.calibration import fused_views
-from sansface.audit.attackers.descriptors import describe
-from sansface.audit.attackers.integration import IntegrationSettings, integrate
-from sansface.audit.attackers.inversion import InversionSettings, invert, train
-from sansface.audit.attackers.layers import InnerLayers, enlarged
-from sansface.audit.attackers.naive import naive
-from sansface.audit.attackers.parrot import name_people
+from sansface.audit.attempts import ATTACKERS, Attempts, AuditSettings, Progress
 from sansface.audit.control import Control, control
+from sansface.audit.kept import Kept
 from sansface.audit.people import People
 from sansface.audit.protected import protected
-from sansface.audit.recognisers.onnx import OnnxRecogniser
 from sansface.audit.recognisers.recogniser import Recogniser
-from sansface.audit.scores import Identification, by_person, chance_interval, identify, similarities
-from sansface.audit.sigma import protecting
-from sansface.audit.split import LEAST, split
+from sansface.audit.scores import Identification, chance_interval, identify
+from sansface.audit.split import split
 from sansface.errors import SansfaceError
 from sansface.protect.contents import Bundle
 from sansface.protect.pipeline import LEAST_GAIN, ProtectSettings
 
 EYES = 11 / 64
 """Pixels between the eyes, of the picture's side, where a whole head fills it."""
-ATTACKERS = ("naive", "parrot", "reverse", "search")
-"""In the order of what they cost."""
 FINER = 2
-"""The inversion learns from pictures with so many pixels a side of each one, to be moved and then reduced."""
+"""A network learns from pictures with so many pixels a side of each one, to be moved and then reduced."""
 FINEST = 128
 """Pixels of a side from which on it does without."""
-SEARCH = IntegrationSettings(restarts=1, grids=(1,), steps=100)
-"""The search begins as the inversion draws, and goes on until the picture explains σ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,27 +128,9 @@ def placing(protection: ProtectSettings, eyes: float | None = None) -> Placing:
 
 
 def finer(placed: Placing) -> Placing:
-    """How the faces lie that the inversion learns from."""
+    """How the faces lie that networks learn from."""
     times = FINER if placed.side * FINER <= FINEST else 1
     return Placing(times * placed.side, times * placed.eyes)
-
-
-@dataclass(frozen=True)
-class AuditSettings:
-    """Who attacks, and how hard."""
-
-    attackers: tuple[str, ...] = ATTACKERS[:3]
-    least: int = LEAST  # photographs from which on a person is attacked
-    inversion: InversionSettings = field(default_factory=lambda: InversionSettings(steps=1400))
-    search: IntegrationSettings = SEARCH
-
-    def __post_init__(self) -> None:
-        unknown = set(self.attackers) - set(ATTACKERS)
-        if unknown or not self.attackers:
-            raise SansfaceError(
-                f"the attackers are some of {', '.join(ATTACKERS)}, unlike "
-                f"{', '.join(self.attackers) or 'none'}; correct the names."
-            )
 
 
 def audit(
@@ -171,8 +140,8 @@ def audit(
     placed: Placing,
     rng: np.random.Generator,
     settings: AuditSettings | None = None,
-    progress: Callable[[float, str], None] = lambda done, note: None,
-    trained: Path | None = None,
+    progress: Progress = lambda done, note: None,
+    kept: Kept | None = None,
     device: torch.device | None = None,
 ) -> Audit:
     """Attack.
@@ -183,89 +152,58 @@ def audit(
         protection: what all photographs are protected by.
         rng: splits, draws noise, seeds the training.
         progress: told the share that is done and what is done next.
-        trained: file of the inversion network's training, gone on from if it exists.
-        device: on which the network learns; None for the CPU.
+        kept: what earlier audits found out; it is used again and added to.
+        device: on which networks learn; None for the CPU.
 
     Raises:
-        SansfaceError: too few people, a recogniser that fails on clear photographs, or a training of other
-            people or another protection in the file.
+        SansfaceError: too few people, two recognisers of one name, one that fails on clear photographs, or
+            something damaged among what was kept.
     """
-    settings = settings or AuditSettings()
+    settings, kept = settings or AuditSettings(), kept or Kept(None)
+    names = [one.name for one in recognisers]
+    if len(set(names)) < len(names):
+        raise SansfaceError(f"two of the recognisers {', '.join(names)} have one name; leave one out.")
     parts = split(people.labels, people.digests, rng, settings.least)
+    # Of each attacker's own, whoever else attacks.
+    seeds = dict(zip(ATTACKERS, rng.integers(2**48, size=len(ATTACKERS)).tolist(), strict=True))
     gallery = _Gallery(people.labels[parts.probe], people.labels[parts.enrolled], rng)
     controls, clear = {}, {}
-    for recogniser in recognisers:
-        progress(0.0, f"{recogniser.name} on clear photographs")
-        clear[recogniser.name] = recogniser.embed(people.crops[recogniser.placing])
-        found = control(clear[recogniser.name], people.labels, people.numbers, parts, rng)
-        controls[recogniser.name] = found
+    for one in recognisers:
+        progress(0.0, f"{one.name} on clear photographs")
+        clear[one.name] = _embedded(one, people.crops[one.placing], kept)
+        controls[one.name] = control(clear[one.name], people.labels, people.numbers, parts, rng)
     modulus = protected(people.crops[placed], protection, rng)
-    probes, enrolled = modulus[parts.probe], modulus[parts.enrolled]
+    attempts = Attempts(
+        recognisers=recognisers,
+        clear={name: known[parts.enrolled] for name, known in clear.items()},
+        taught={name: known[parts.training] for name, known in clear.items()},
+        owners=people.labels[parts.enrolled],
+        enrolled=modulus[parts.enrolled],
+        probes=modulus[parts.probe],
+        examples=people.crops[finer(placed)][parts.training],
+        placed=placed,
+        protection=protection,
+        seeds=seeds,
+        settings=settings,
+        kept=kept,
+        device=device or torch.device("cpu"),
+        progress=progress,
+    )
     attacks: list[Attack] = []
-
-    def recognised(attacker: str, drawn: np.ndarray, own: np.ndarray | None = None) -> None:
-        """By each recogniser, against clear photographs and against the gallery as the attacker draws it."""
-        for one in recognisers:
-            asked = one.embed(one.placing.again(drawn, placed))
-            known = clear[one.name][parts.enrolled]
-            attacks.append(Attack(attacker, one.name, gallery.by_likeness(similarities(asked, known))))
-            if own is not None:
-                redrawn = one.embed(one.placing.again(own, placed))
-                similar = similarities(asked, redrawn)
-                attacks.append(
-                    Attack(attacker, f"{one.name}, the gallery drawn as well", gallery.by_likeness(similar))
-                )
-
-    if "naive" in settings.attackers:
-        for one in recognisers:
-            progress(0.1, f"naive, {one.name}")
-            known = clear[one.name][parts.enrolled]
-            for shown, drawing in (("as it is", False), ("as a drawing", True)):
-                similar = naive(one, known, probes, placed, drawing)
-                attacks.append(Attack("naive", f"{one.name}, {shown}", gallery.by_likeness(similar)))
-    if "parrot" in settings.attackers:
-        progress(0.2, "parrot")
-        layers = _layers(recognisers)
-        known, asked = (_described(one, placed.eyes, layers) for one in (enrolled, probes))
-        scores = name_people(known, gallery.numbered, asked, rng).scores
-        learnt = ", ".join(["linear models", *(f"layers of {name}" for name in layers)])
-        attacks.append(Attack("parrot", learnt, gallery.named(scores)))
-        # The whole of a bundle shows one person: all pictures of each at once.
-        views = fused_views(scores, np.searchsorted(gallery.who, gallery.probes))
-        named = identify(views, gallery.who, gallery.who, rng)
-        attacks.append(Attack("parrot", "the same, all pictures of a person at once", named))
-    if {"reverse", "search"} & set(settings.attackers):
-        examples = people.crops[finer(placed)][parts.training]
-        generator = torch.Generator().manual_seed(int(rng.integers(2**48)))
-        network = train(
-            torch.from_numpy(examples.transpose(0, 3, 1, 2).copy()).to(device or "cpu"),
-            placed.side,
-            protecting(protection, generator),
-            settings.inversion,
-            generator,
-            kept=trained,
-            known_by={"protection": asdict(protection), "people": _digest(people.digests[parts.training])},
-            on_progress=lambda done, loss: progress(0.3 + 0.5 * done, "reverse, learning"),
-        )
-        drawn, redrawn = invert(network, probes), invert(network, enrolled)
-        progress(0.8, "reverse, recognising")
-        recognised("reverse", drawn, redrawn)
-        if "search" in settings.attackers:
-            progress(0.85, "search")
-            found = integrate(
-                torch.from_numpy(probes),
-                protection.sigma(),
-                settings.search,
-                generator,
-                drawn=torch.from_numpy(drawn.transpose(0, 3, 1, 2).copy()),
-            )
-            recognised("search", found.pictures)
+    for attacker in ATTACKERS:
+        scores = attempts.scores(attacker) if attacker in settings.attackers else {}
+        for number, (name, one) in enumerate(scores.items()):
+            attacks.append(Attack(attacker, name, gallery.named(one)))
+            if attacker == "parrot" and number == 0:
+                # The whole of a bundle shows one person.
+                views = gallery.viewed(one)
+                attacks.append(Attack(attacker, "the same, all pictures of a person at once", views))
     return Audit(
         protection=protection,
         eyes=placed.eyes,
         people=len(gallery.who),
-        probes=len(probes),
-        chance=chance_interval(len(probes), len(gallery.who), rng),
+        probes=len(modulus[parts.probe]),
+        chance=chance_interval(len(parts.probe), len(gallery.who), rng),
         controls=controls,
         attacks=attacks,
         left_out={
@@ -276,40 +214,21 @@ def audit(
     )
 
 
+def _embedded(recogniser: Recogniser, faces: np.ndarray, kept: Kept) -> np.ndarray:
+    made_from = {"recogniser": recogniser.name, "weights": recogniser.digest, "faces": faces}
+    return kept.arrays("embeddings", made_from, lambda: {"all": recogniser.embed(faces)})["all"]
+
+
 class _Gallery:
     """Whose the probes are, and who is enrolled."""
 
     def __init__(self, probes: np.ndarray, enrolled: np.ndarray, rng: np.random.Generator) -> None:
-        self.probes, self.enrolled, self.rng = probes, enrolled, rng
-        self.who, self.numbered = np.unique(enrolled, return_inverse=True)
+        self.probes, self.who, self.rng = probes, np.unique(enrolled), rng
 
     def named(self, scores: np.ndarray) -> Identification:
         return identify(scores, self.probes, self.who, self.rng)
 
-    def by_likeness(self, similar: np.ndarray) -> Identification:
-        scores, _ = by_person(similar, self.enrolled)
-        return self.named(scores)
-
-
-def _layers(recognisers: Sequence[Recogniser]) -> dict[str, InnerLayers]:
-    """Of those recognisers that have such layers; a parrot does without the others'."""
-    found = {}
-    for one in recognisers:
-        if isinstance(one, OnnxRecogniser):
-            with suppress(SansfaceError):
-                found[one.name] = one.layers()
-    return found
-
-
-def _described(pictures: np.ndarray, eyes: float, layers: Mapping[str, InnerLayers]) -> dict[str, np.ndarray]:
-    """Name to (n, 2, d): of pictures and their mirror images."""
-    both = np.concatenate([pictures, pictures[:, :, ::-1]])
-    found = describe(both)
-    large = enlarged(both, eyes) if layers else both
-    for name, network in layers.items():
-        found |= {f"{name} {layer}": values for layer, values in network(large).items()}
-    return {name: np.stack(np.split(values, 2), axis=1) for name, values in found.items()}
-
-
-def _digest(digests: np.ndarray) -> str:
-    return hashlib.sha256(np.sort(digests).tobytes()).hexdigest()
+    def viewed(self, scores: np.ndarray) -> Identification:
+        """All pictures of each person at once; of the scores' logarithms of probabilities."""
+        views = fused_views(scores, np.searchsorted(self.who, self.probes))
+        return identify(views, self.who, self.who, self.rng)

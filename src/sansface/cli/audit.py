@@ -31,9 +31,10 @@ class Audit:
     attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
     """naive, parrot, reverse, search, in the order of what they cost."""
     trained: Path | None = None
-    """File of the reverse attacker's training, gone on from if it exists; else it is forgotten after."""
+    """Folder of what was found out and learnt, for the next audit; without one all is forgotten. It holds
+    faces: landmarks, embeddings, networks that draw them. Only you may read it; share it with nobody."""
     steps: int = 1400
-    """Of that training."""
+    """Of the reverse attacker's training."""
     eyes: float | None = None
     """Pixels between the eyes in a protected picture; else as where a whole head fills it."""
     photographs: int = 10
@@ -41,7 +42,7 @@ class Audit:
     seed: int = 0
     """Of who is enrolled by which photographs, and of the training."""
     device: str = "auto"
-    """On which the reverse attacker is trained: auto, cpu, cuda ..."""
+    """On which networks are trained: auto, cpu, cuda ..."""
     fail_above: float | None = None
     """Exit code 3 if the strongest attacker names more than this share of probes rightly, 0 to 1."""
     overwrite: Flag = False
@@ -52,10 +53,12 @@ class Audit:
         import numpy as np
 
         from sansface.audit.attackers.inversion import InversionSettings
+        from sansface.audit.attempts import AuditSettings
+        from sansface.audit.kept import Kept
         from sansface.audit.people import read_people
         from sansface.audit.recognisers.registry import recogniser
         from sansface.audit.report import report
-        from sansface.audit.run import AuditSettings, audit, finer, placing, protection_of
+        from sansface.audit.run import audit, finer, placing, protection_of
         from sansface.files import fresh_folder, write_json, write_text
         from sansface.protect.bundle import read_bundle
         from sansface.reconstruct.run import chosen_device
@@ -64,18 +67,21 @@ class Audit:
             raise SansfaceError(f"--fail-above {self.fail_above:g} is no share; give 0 to 1.")
         if not self.recogniser:
             raise SansfaceError("no recogniser is named, and without one nothing is proved; name one.")
-        settings = AuditSettings(self.attackers, self.photographs, InversionSettings(steps=self.steps))
+        settings = AuditSettings(
+            self.attackers, self.photographs, inversion=InversionSettings(steps=self.steps)
+        )
         protection = protection_of(read_bundle(self.bundle))
         placed = placing(protection, self.eyes)
         used = [recogniser(name) for name in self.recogniser]
         device = chosen_device(self.device)
+        kept = Kept(self.trained)
         out = fresh_folder(self.out, self.overwrite)
         placings = tuple({one.placing for one in used} | {placed, finer(placed)})
         with progress_bar("reading people") as show:
-            people = read_people(self.people, placings, least_eyes=placed.eyes, progress=show)
+            people = read_people(self.people, placings, least_eyes=placed.eyes, progress=show, kept=kept)
         rng = np.random.default_rng(self.seed)
         with progress_bar("attacking") as show:
-            found = audit(people, used, protection, placed, rng, settings, show, self.trained, device)
+            found = audit(people, used, protection, placed, rng, settings, show, kept, device)
         write_json(out / "audit.json", found.as_dict())
         write_text(out / "report.html", report(found))
         print(found.sentence())

@@ -5,7 +5,7 @@ kernel, and linear discriminants. Each one's strength of regularisation, and how
 follow from photographs of the gallery that were left out; no probe decides anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +100,12 @@ def name_people(
     fits = []
     for name, known in gallery.items():
         fits += _fits(name, known, labels, fold, probes[name], people, settings)
-    told = counts[labels] > 1
+    return weighed(fits, labels)
+
+
+def weighed(fits: Sequence[Fit], labels: np.ndarray) -> Named:
+    """What models say together, or some of them: each counts as photographs left out of its fit tell."""
+    told = np.bincount(labels)[labels] > 1
     weights = calibrated(np.stack([fit.left_out[told] for fit in fits]), labels[told])
     return Named(
         tuple(fits),

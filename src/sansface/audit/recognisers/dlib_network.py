@@ -1,5 +1,6 @@
 """The Face Recognition library's network: dlib's residual network of 2017 (King), 128 numbers a face."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ class DlibNetwork:
         path = weights / FILE if weights.is_dir() else weights
         if not path.is_file():
             raise SansfaceError(f"{path} is missing; get {FILE} ({SOURCE}).")
+        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
         try:
             self._network = dlib.face_recognition_model_v1(str(path))
         except RuntimeError as error:

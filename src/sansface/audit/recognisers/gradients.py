@@ -11,6 +11,7 @@ class Gradients:
     """The histograms of a grey picture, normalised block by block."""
 
     name = "gradients"
+    digest = ""
     placing = Placing()
 
     def embed(self, faces: np.ndarray) -> np.ndarray:

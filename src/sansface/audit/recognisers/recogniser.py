@@ -16,10 +16,12 @@ class Recogniser(Protocol):
 
     Attributes:
         name: for tables.
+        digest: SHA-256 of its weights in hexadecimal; empty where there are none.
         placing: how the face must be cut out: the input's size and the alignment in it.
     """
 
     name: str
+    digest: str
     placing: Placing
 
     def embed(self, faces: np.ndarray) -> np.ndarray:

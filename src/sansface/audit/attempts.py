@@ -1,0 +1,253 @@
+"""What each attacker makes of the probes: how likely he takes each of the people enrolled to be in each.
+
+All know how pictures are protected and where the face lies, and have photographs of the people enrolled,
+clear ones, which they can protect in the same way.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sansface.audit.align import Placing
+from sansface.audit.attackers.descriptors import describe
+from sansface.audit.attackers.distillation import DistillationSettings, Student, distil, embed
+from sansface.audit.attackers.integration import IntegrationSettings, integrate
+from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
+from sansface.audit.attackers.layers import InnerLayers, enlarged
+from sansface.audit.attackers.naive import naive
+from sansface.audit.attackers.parrot import name_people, weighed
+from sansface.audit.kept import Kept
+from sansface.audit.recognisers.onnx import OnnxRecogniser
+from sansface.audit.recognisers.recogniser import Recogniser
+from sansface.audit.scores import by_person, similarities
+from sansface.audit.sigma import protecting
+from sansface.audit.split import LEAST
+from sansface.errors import SansfaceError
+from sansface.protect.pipeline import ProtectSettings
+
+ATTACKERS: tuple[str, ...] = ("naive", "parrot", "reverse", "search")
+"""In the order of what they cost."""
+STUDENT = "a student"
+SEARCH = IntegrationSettings(restarts=1, grids=(1,), steps=100)
+"""The search begins as the inversion draws, and goes on until the picture explains σ."""
+
+Scores = dict[str, np.ndarray]
+"""With what, to (probes, people): more is likelier; the people enrolled in ascending order."""
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """Who attacks, and how hard."""
+
+    attackers: tuple[str, ...] = ATTACKERS[:3]
+    least: int = LEAST  # photographs from which on a person is attacked
+    student: DistillationSettings = field(default_factory=lambda: DistillationSettings(steps=300))
+    inversion: InversionSettings = field(default_factory=lambda: InversionSettings(steps=1400))
+    search: IntegrationSettings = SEARCH
+
+    def __post_init__(self) -> None:
+        unknown = set(self.attackers) - set(ATTACKERS)
+        if unknown or not self.attackers:
+            raise SansfaceError(
+                f"the attackers are some of {', '.join(ATTACKERS)}, unlike "
+                f"{', '.join(self.attackers) or 'none'}; correct the names."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """The attackers, before the same people.
+
+    Attributes:
+        recognisers: as they are, of different names.
+        clear: of each recogniser (m, d) embeddings of the clear photographs enrolled.
+        taught: of each recogniser (t, d) embeddings of the clear photographs of others.
+        owners: (m,) whose the photographs enrolled are.
+        enrolled: (m, h, w) float32, those protected.
+        probes: (n, h, w) float32, protected; of whom, nobody here knows.
+        examples: (t, k · h, k · w, 3) float32, the clear photographs of others, finer.
+        placed: where the face lies in protected pictures.
+        protection: how they were protected.
+        seeds: of each attacker's draws.
+        settings: how hard they try.
+        kept: what was learnt before.
+        device: on which networks learn.
+        progress: told the share that is done and what is done next.
+    """
+
+    recognisers: Sequence[Recogniser]
+    clear: Mapping[str, np.ndarray]
+    taught: Mapping[str, np.ndarray]
+    owners: np.ndarray
+    enrolled: np.ndarray
+    probes: np.ndarray
+    examples: np.ndarray
+    placed: Placing
+    protection: ProtectSettings
+    seeds: Mapping[str, int]
+    settings: AuditSettings
+    kept: Kept
+    device: torch.device
+    progress: Progress
+
+    def scores(self, attacker: str) -> Scores:
+        """What the attacker of that name says, or said before of the very same."""
+        ways = {"naive": self.naive, "parrot": self.parrot, "reverse": self.reverse, "search": self.search}
+        efforts = {
+            "naive": {},
+            "parrot": {"taught": self.taught, "student": self.settings.student},
+            "reverse": {"inversion": self.settings.inversion},
+            "search": {"inversion": self.settings.inversion, "search": self.settings.search},
+        }
+        made_from = {
+            "clear": self.clear,
+            "owners": self.owners,
+            "enrolled": self.enrolled,
+            "probes": self.probes,
+            "placed": self.placed,
+            "protection": self.protection,
+            "examples": self.examples,
+            "seeds": self.seeds,
+            **efforts[attacker],
+        }
+        return self.kept.arrays(attacker, made_from, ways[attacker])
+
+    def naive(self) -> Scores:
+        """Trains nothing."""
+        found = {}
+        for one in self.recognisers:
+            self.progress(0.1, f"naive, {one.name}")
+            for shown, drawing in (("as it is", False), ("as a drawing", True)):
+                similar = naive(one, self.clear[one.name], self.probes, self.placed, drawing)
+                found[f"{one.name}, {shown}"] = by_person(similar, self.owners)[0]
+        return found
+
+    def parrot(self) -> Scores:
+        """Linear models on descriptors; a student; and the models with the student's descriptors besides."""
+        layers = _layers(self.recognisers)
+        student = self._student()
+        self.progress(0.3, "parrot")
+        gallery, probes = (
+            self._described(pictures, layers, student) for pictures in (self.enrolled, self.probes)
+        )
+        owners = np.unique(self.owners, return_inverse=True)[1]
+        everything = name_people(gallery, owners, probes, np.random.default_rng(self.seeds["parrot"]))
+        without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
+        learnt = ", ".join(["linear models", *(f"layers of {name}" for name in layers)])
+        said, asked = (one[f"{STUDENT}'s embedding"].mean(axis=1) for one in (gallery, probes))
+        return {
+            learnt: without.scores,
+            f"{learnt}, {STUDENT}": everything.scores,
+            f"{STUDENT}, the gallery protected": by_person(similarities(asked, said), self.owners)[0],
+        }
+
+    def reverse(self) -> Scores:
+        """Draws the probes, which recognisers then see, and the gallery as well."""
+        network = self._inverter()
+        drawn, redrawn = invert(network, self.probes), invert(network, self.enrolled)
+        self.progress(0.8, "reverse, recognising")
+        return self._recognised(drawn, redrawn)
+
+    def search(self) -> Scores:
+        """Goes on from there."""
+        drawn = invert(self._inverter(), self.probes)
+        self.progress(0.85, "search")
+        found = integrate(
+            torch.from_numpy(self.probes),
+            self.protection.sigma(),
+            self.settings.search,
+            torch.Generator().manual_seed(self.seeds["search"]),
+            drawn=torch.from_numpy(drawn.transpose(0, 3, 1, 2).copy()),
+        )
+        return self._recognised(found.pictures)
+
+    def _recognised(self, drawn: np.ndarray, redrawn: np.ndarray | None = None) -> Scores:
+        """By each recogniser, against clear photographs and against the gallery as the attacker draws it."""
+        found = {}
+        for one in self.recognisers:
+            asked = one.embed(one.placing.again(drawn, self.placed))
+            known = {one.name: self.clear[one.name]}
+            if redrawn is not None:
+                gallery = one.embed(one.placing.again(redrawn, self.placed))
+                known[f"{one.name}, the gallery drawn as well"] = gallery
+            for name, embeddings in known.items():
+                found[name] = by_person(similarities(asked, embeddings), self.owners)[0]
+        return found
+
+    def _student(self) -> Student:
+        """Taught on others alone: of pictures that it was taught it says more than of probes, and the linear
+        models would believe it too much."""
+        generator = torch.Generator().manual_seed(self.seeds["parrot"])
+        settings = self.settings.student
+        place, known_by = self._training(
+            "student", taught=self.taught, settings=settings, seed=self.seeds["parrot"]
+        )
+        return distil(
+            self._clear(),
+            torch.from_numpy(np.concatenate([_unit(one) for one in self.taught.values()], axis=1)),
+            self.placed.side,
+            protecting(self.protection, generator),
+            settings,
+            generator,
+            place,
+            known_by,
+            lambda done, loss: self.progress(0.1 + 0.2 * done, "parrot, teaching a student"),
+        )
+
+    def _inverter(self) -> Inverter:
+        generator = torch.Generator().manual_seed(self.seeds["reverse"])
+        settings = self.settings.inversion
+        place, known_by = self._training("inversion", settings=settings, seed=self.seeds["reverse"])
+        return train(
+            self._clear(),
+            self.placed.side,
+            protecting(self.protection, generator),
+            settings,
+            generator,
+            place,
+            known_by,
+            lambda done, loss: self.progress(0.4 + 0.4 * done, "reverse, learning"),
+        )
+
+    def _training(self, what: str, **more: Any) -> tuple[Path | None, dict[str, Any]]:
+        """Where it is kept, and what it is known by."""
+        return self.kept.training(what, {"examples": self.examples, "protection": self.protection, **more})
+
+    def _clear(self) -> torch.Tensor:
+        return torch.from_numpy(self.examples.transpose(0, 3, 1, 2).copy()).to(self.device)
+
+    def _described(
+        self, pictures: np.ndarray, layers: Mapping[str, InnerLayers], student: Student
+    ) -> dict[str, np.ndarray]:
+        """Name to (n, 2, d): of pictures and their mirror images."""
+        both = np.concatenate([pictures, pictures[:, :, ::-1]])
+        found = describe(both)
+        large = enlarged(both, self.placed.eyes) if layers else both
+        for name, network in layers.items():
+            found |= {f"{name} {layer}": values for layer, values in network(large).items()}
+        # The student sees mirror images by itself.
+        for name, values in zip(
+            ("embedding", "features"), embed(student, torch.from_numpy(both)), strict=True
+        ):
+            found[f"{STUDENT}'s {name}"] = values.cpu().numpy()
+        return {name: np.stack(np.split(values, 2), axis=1) for name, values in found.items()}
+
+
+def _layers(recognisers: Sequence[Recogniser]) -> dict[str, InnerLayers]:
+    """Of those recognisers that have such layers; a parrot does without the others'."""
+    found = {}
+    for one in recognisers:
+        if isinstance(one, OnnxRecogniser):
+            with suppress(SansfaceError):
+                found[one.name] = one.layers()
+    return found
+
+
+def _unit(embeddings: np.ndarray) -> np.ndarray:
+    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)

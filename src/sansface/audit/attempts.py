@@ -20,6 +20,7 @@ from sansface.audit.attackers.integration import IntegrationSettings, integrate
 from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
 from sansface.audit.attackers.layers import InnerLayers, enlarged
 from sansface.audit.attackers.naive import naive
+from sansface.audit.attackers.outlines import describe_outlines
 from sansface.audit.attackers.parrot import name_people, weighed
 from sansface.audit.kept import Kept
 from sansface.audit.recognisers.onnx import OnnxRecogniser
@@ -30,8 +31,10 @@ from sansface.audit.split import LEAST
 from sansface.errors import SansfaceError
 from sansface.protect.pipeline import ProtectSettings
 
-ATTACKERS: tuple[str, ...] = ("naive", "parrot", "reverse", "search")
+ATTACKERS: tuple[str, ...] = ("naive", "outlines", "parrot", "reverse", "search")
 """In the order of what they cost."""
+DRAWS = 3
+"""So often the parrot protects his gallery where something of it is drawn at random."""
 STUDENT = "a student"
 SEARCH = IntegrationSettings(restarts=1, grids=(1,), steps=100)
 """The search begins as the inversion draws, and goes on until the picture explains σ."""
@@ -45,7 +48,7 @@ Progress = Callable[[float, str], None]
 class AuditSettings:
     """Who attacks, and how hard."""
 
-    attackers: tuple[str, ...] = ATTACKERS[:3]
+    attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
     least: int = LEAST  # photographs from which on a person is attacked
     student: DistillationSettings = field(default_factory=lambda: DistillationSettings(steps=300))
     inversion: InversionSettings = field(default_factory=lambda: InversionSettings(steps=1400))
@@ -69,8 +72,9 @@ class Attempts:
         clear: of each recogniser (m, d) embeddings of the clear photographs enrolled.
         taught: of each recogniser (t, d) embeddings of the clear photographs of others.
         owners: (m,) whose the photographs enrolled are.
-        enrolled: (m, h, w) float32, those protected.
+        enrolled: (draws, m, h, w) float32, those protected; more than once where that draws at random.
         probes: (n, h, w) float32, protected; of whom, nobody here knows.
+        outlines: (m, h, w) and (n, h, w) float32 of those enrolled and of the probes, where they are shared.
         examples: (t, k · h, k · w, 3) float32, the clear photographs of others, finer.
         placed: where the face lies in protected pictures.
         protection: how they were protected.
@@ -87,6 +91,7 @@ class Attempts:
     owners: np.ndarray
     enrolled: np.ndarray
     probes: np.ndarray
+    outlines: tuple[np.ndarray, np.ndarray] | None
     examples: np.ndarray
     placed: Placing
     protection: ProtectSettings
@@ -98,9 +103,16 @@ class Attempts:
 
     def scores(self, attacker: str) -> Scores:
         """What the attacker of that name says, or said before of the very same."""
-        ways = {"naive": self.naive, "parrot": self.parrot, "reverse": self.reverse, "search": self.search}
+        ways = {
+            "naive": self.naive,
+            "outlines": self.of_outlines,
+            "parrot": self.parrot,
+            "reverse": self.reverse,
+            "search": self.search,
+        }
         efforts = {
             "naive": {},
+            "outlines": {"outlines": self.outlines},
             "parrot": {"taught": self.taught, "student": self.settings.student},
             "reverse": {"inversion": self.settings.inversion},
             "search": {"inversion": self.settings.inversion, "search": self.settings.search},
@@ -128,14 +140,32 @@ class Attempts:
                 found[f"{one.name}, {shown}"] = by_person(similar, self.owners)[0]
         return found
 
+    def of_outlines(self) -> Scores:
+        """A parrot of outlines: linear models on their shapes, and on layers of recognisers that see them."""
+        if self.outlines is None:
+            raise SansfaceError("the bundle shares no outlines to attack; leave that attacker out.")
+        self.progress(0.1, "outlines")
+        layers, described = _layers(self.recognisers), []
+        for outlines in self.outlines:
+            both = np.concatenate([outlines, outlines[:, :, ::-1]])
+            found = describe_outlines(both)
+            large = enlarged(both, self.placed.eyes) if layers else both
+            for name, network in layers.items():
+                found |= {f"{name} {layer}": values for layer, values in network(large).items()}
+            described.append({name: np.stack(np.split(one, 2), axis=1) for name, one in found.items()})
+        owners = np.unique(self.owners, return_inverse=True)[1]
+        rng = np.random.default_rng(self.seeds["outlines"])
+        scores = name_people(described[0], owners, described[1], rng).scores
+        return {", ".join(["linear models", *(f"layers of {name}" for name in layers)]): scores}
+
     def parrot(self) -> Scores:
         """Linear models on descriptors; a student; and the models with the student's descriptors besides."""
         layers = _layers(self.recognisers)
         student = self._student()
         self.progress(0.3, "parrot")
-        gallery, probes = (
-            self._described(pictures, layers, student) for pictures in (self.enrolled, self.probes)
-        )
+        every = [self._described(pictures, layers, student) for pictures in self.enrolled]
+        gallery = {name: np.concatenate([one[name] for one in every], axis=1) for name in every[0]}
+        probes = self._described(self.probes, layers, student)
         owners = np.unique(self.owners, return_inverse=True)[1]
         everything = name_people(gallery, owners, probes, np.random.default_rng(self.seeds["parrot"]))
         without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
@@ -150,7 +180,7 @@ class Attempts:
     def reverse(self) -> Scores:
         """Draws the probes, which recognisers then see, and the gallery as well."""
         network = self._inverter()
-        drawn, redrawn = invert(network, self.probes), invert(network, self.enrolled)
+        drawn, redrawn = invert(network, self.probes), invert(network, self.enrolled[0])
         self.progress(0.8, "reverse, recognising")
         return self._recognised(drawn, redrawn)
 

@@ -7,7 +7,8 @@ in the order of their files from 0. Names and paths are not kept.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from sansface.audit.align import Placing
 from sansface.audit.detect import Face, Yunet
 from sansface.audit.kept import Kept
 from sansface.errors import SansfaceError
+from sansface.extras import require
 from sansface.files import os_error_sentence, read_json
 from sansface.formats.pictures import inside, pictures_in
 from sansface.photographs.decode import decode
@@ -40,6 +42,7 @@ class People:
         numbers: (n,) int64, the photograph's number among the person's own.
         digests: (n,) S64, SHA-256 of the photograph's pixels in hexadecimal.
         crops: of each placing (n, side, side, 3) float32 sRGB in [0, 1].
+        outlines: of the placings asked for (n, side, side) float32, the share of each pixel that is person.
         eyes: (n,) float64, pixels between the eyes in the photograph itself.
         faceless: photographs in which no face was found.
         small: photographs whose face has fewer pixels than a placing asks for, `least_eyes` between the eyes.
@@ -51,6 +54,7 @@ class People:
     digests: np.ndarray
     crops: dict[Placing, np.ndarray]
     eyes: np.ndarray
+    outlines: dict[Placing, np.ndarray] = field(default_factory=dict)
     faceless: Numbers = ()
     small: Numbers = ()
     twice: Numbers = ()
@@ -63,6 +67,8 @@ def read_people(
     least_eyes: float = STANDARD.eyes,
     progress: Callable[[float], None] | None = None,
     kept: Kept | None = None,
+    outlined: Placing | None = None,
+    segment: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> People:
     """Read photographs, find the one face of each, cut it out.
 
@@ -74,6 +80,8 @@ def read_people(
             not what a bundle would show.
         progress: called with the share that is done.
         kept: where faces that were found before are looked up.
+        outlined: how outlines are cut out; None for no outlines.
+        segment: gives (h, w) uint8, 255 = person, of a photograph; None for `faces.segment.person_mask`.
 
     Raises:
         SansfaceError: no such folder, nobody in it, a photograph that cannot be read, one that two people
@@ -85,6 +93,8 @@ def read_people(
     first: dict[bytes, tuple[int, int]] = {}
     faceless, small, twice, eyes = [], [], [], []
     crops: dict[Placing, list[np.ndarray]] = {placing: [] for placing in placings}
+    outlines: list[np.ndarray] = []
+    segment = segment or (_segmenter() if outlined else None)
     for done, ((person, number, path), face) in enumerate(zip(listed, faces, strict=True), start=1):
         picture = _read(path)
         digest = hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest().encode()
@@ -105,6 +115,8 @@ def read_people(
             eyes.append(face.eyes)
             for placing in placings:
                 crops[placing].append(placing.cut(picture, face.landmarks))
+            if outlined is not None and segment is not None:
+                outlines.append(outlined.cut(segment(picture), face.landmarks))
         told(0.5 + done / len(listed) / 2)
     if not first:
         raise SansfaceError(_why_none(folder, len(faceless), len(small), least_eyes))
@@ -115,10 +127,19 @@ def read_people(
         digests=np.array(list(first)),
         crops={placing: np.stack(faces) for placing, faces in crops.items()},
         eyes=np.array(eyes),
+        outlines={} if outlined is None else {outlined: np.stack(outlines)},
         faceless=tuple(faceless),
         small=tuple(small),
         twice=tuple(twice),
     )
+
+
+def _segmenter() -> Callable[[np.ndarray], np.ndarray]:
+    require("sansface.faces.segment", extra="faces")
+    from sansface.faces.segment import person_mask
+    from sansface.faces.tflite import Network
+
+    return partial(person_mask, network=Network("person"))
 
 
 def _found(

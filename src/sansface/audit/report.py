@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from sansface.audit.run import Audit
 from sansface.audit.scores import Rate
+from sansface.protect.contents import Share
 from sansface.report import page
 
 FOOTER = (
@@ -14,6 +15,7 @@ FOOTER = (
 WHO = {
     "naive": "enrolled with clear photographs, the recogniser as it is; the probe is shown as it was "
     "uploaded, or as dark lines on white",
+    "outlines": "cuts people out of his own gallery, and fits linear models on the shapes of their outlines",
     "parrot": "protects his own gallery in the same way, and fits linear models on it; besides, he teaches a "
     "student that sees protected faces of others what recognisers say of the clear ones",
     "reverse": "a network that has seen other people beside their protected pictures draws the face back",
@@ -29,7 +31,9 @@ def report(found: Audit) -> str:
     verdict = "within what guessing gives" if within else "more than guessing"
     settings = found.protection
     told = (
-        f"{settings.resolution} pixels, operator {settings.operator}, blur {settings.blur or 0:g}, "
+        f"outlines alone, of {settings.resolution} pixels; eyes {found.eyes:.1f} pixels apart"
+        if settings.share is Share.OUTLINE
+        else f"{settings.resolution} pixels, operator {settings.operator}, blur {settings.blur or 0:g}, "
         f"{settings.bits} bits, noise {settings.noise:g}, gain from {settings.gain:g}; "
         f"eyes {found.eyes:.1f} pixels apart"
     )

@@ -13,7 +13,7 @@ import torch
 
 from sansface.audit.align import Placing
 from sansface.audit.attackers.calibration import fused_views
-from sansface.audit.attempts import ATTACKERS, Attempts, AuditSettings, Progress
+from sansface.audit.attempts import ATTACKERS, DRAWS, Attempts, AuditSettings, Progress
 from sansface.audit.control import Control, control
 from sansface.audit.kept import Kept
 from sansface.audit.people import People
@@ -22,7 +22,7 @@ from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.scores import Identification, chance_interval, identify
 from sansface.audit.split import split
 from sansface.errors import SansfaceError
-from sansface.protect.contents import Bundle
+from sansface.protect.contents import Bundle, Share
 from sansface.protect.pipeline import LEAST_GAIN, ProtectSettings
 
 EYES = 11 / 64
@@ -113,7 +113,23 @@ def protection_of(bundle: Bundle) -> ProtectSettings:
         blur=sigma.blur,
         noise=bundle.noise,
         gain=LEAST_GAIN if bundle.gain else 1.0,  # the factors are nowhere, and nor is their least
+        share_masks=any(frame.mask is not None for frame in bundle.frames),
+        share=bundle.share,
     )
+
+
+def applicable(attackers: Sequence[str], protection: ProtectSettings) -> tuple[str, ...]:
+    """Those attackers who are given what they need; where no σ leaves, that is whoever reads outlines.
+
+    Raises:
+        SansfaceError: nothing of a sensitive photograph leaves, so there is nothing to attack.
+    """
+    if protection.share is Share.CAMERA:
+        raise SansfaceError(
+            "of a sensitive photograph nothing is in the bundle but its camera, so there is no picture of a "
+            "face to attack; what neutral photographs tell is in docs/audit.md."
+        )
+    return tuple(attackers) if protection.share is Share.MODULUS else ("outlines",)
 
 
 def placing(protection: ProtectSettings, eyes: float | None = None) -> Placing:
@@ -147,7 +163,8 @@ def audit(
     """Attack.
 
     Args:
-        people: cut out for each recogniser, as `placed` says and as `finer(placed)` does.
+        people: cut out for each recogniser, as `placed` says and as `finer(placed)` does; with outlines as
+            `placed` says where those are attacked.
         recognisers: each must work on clear photographs.
         protection: what all photographs are protected by.
         rng: splits, draws noise, seeds the training.
@@ -173,13 +190,19 @@ def audit(
         clear[one.name] = _embedded(one, people.crops[one.placing], kept)
         controls[one.name] = control(clear[one.name], people.labels, people.numbers, parts, rng)
     modulus = protected(people.crops[placed], protection, rng)
+    random = protection.noise > 0 or protection.gain < 1
+    enrolled = [modulus[parts.enrolled]]
+    for _ in range(DRAWS - 1 if random else 0):
+        enrolled.append(protected(people.crops[placed][parts.enrolled], protection, rng))
+    outlines = people.outlines.get(placed)
     attempts = Attempts(
         recognisers=recognisers,
         clear={name: known[parts.enrolled] for name, known in clear.items()},
         taught={name: known[parts.training] for name, known in clear.items()},
         owners=people.labels[parts.enrolled],
-        enrolled=modulus[parts.enrolled],
+        enrolled=np.stack(enrolled),
         probes=modulus[parts.probe],
+        outlines=None if outlines is None else (outlines[parts.enrolled], outlines[parts.probe]),
         examples=people.crops[finer(placed)][parts.training],
         placed=placed,
         protection=protection,
@@ -194,7 +217,7 @@ def audit(
         scores = attempts.scores(attacker) if attacker in settings.attackers else {}
         for number, (name, one) in enumerate(scores.items()):
             attacks.append(Attack(attacker, name, gallery.named(one)))
-            if attacker == "parrot" and number == 0:
+            if attacker in ("parrot", "outlines") and number == 0:
                 # The whole of a bundle shows one person.
                 views = gallery.viewed(one)
                 attacks.append(Attack(attacker, "the same, all pictures of a person at once", views))

@@ -58,7 +58,7 @@ class Audit:
         from sansface.audit.people import read_people
         from sansface.audit.recognisers.registry import recogniser
         from sansface.audit.report import report
-        from sansface.audit.run import audit, finer, placing, protection_of
+        from sansface.audit.run import applicable, audit, finer, placing, protection_of
         from sansface.files import fresh_folder, write_json, write_text
         from sansface.protect.bundle import read_bundle
         from sansface.reconstruct.run import chosen_device
@@ -67,10 +67,10 @@ class Audit:
             raise SansfaceError(f"--fail-above {self.fail_above:g} is no share; give 0 to 1.")
         if not self.recogniser:
             raise SansfaceError("no recogniser is named, and without one nothing is proved; name one.")
-        settings = AuditSettings(
-            self.attackers, self.photographs, inversion=InversionSettings(steps=self.steps)
-        )
+        AuditSettings(self.attackers)  # a wrong name is said before anything is read
         protection = protection_of(read_bundle(self.bundle))
+        attackers = applicable(self.attackers, protection)
+        settings = AuditSettings(attackers, self.photographs, inversion=InversionSettings(steps=self.steps))
         placed = placing(protection, self.eyes)
         used = [recogniser(name) for name in self.recogniser]
         device = chosen_device(self.device)
@@ -78,7 +78,14 @@ class Audit:
         out = fresh_folder(self.out, self.overwrite)
         placings = tuple({one.placing for one in used} | {placed, finer(placed)})
         with progress_bar("reading people") as show:
-            people = read_people(self.people, placings, least_eyes=placed.eyes, progress=show, kept=kept)
+            people = read_people(
+                self.people,
+                placings,
+                least_eyes=placed.eyes,
+                progress=show,
+                kept=kept,
+                outlined=placed if "outlines" in attackers else None,
+            )
         rng = np.random.default_rng(self.seed)
         with progress_bar("attacking") as show:
             found = audit(people, used, protection, placed, rng, settings, show, kept, device)

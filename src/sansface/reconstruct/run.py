@@ -206,8 +206,8 @@ def suited(config: Config, supervision: Supervision, template: Template | None) 
                 f"the preset {config.preset} compares pictures of the face, and of those the bundle shares "
                 f"the {supervision.share} only; choose the preset fast."
             )
-        if not any(view.neutral for view in supervision.views):
-            stage = replace(stage, colour=0.0, gradient=0.0)
+        colour = stage.colour if any(view.neutral for view in supervision.views) else 0.0
+        stage = replace(stage, colour=colour, gradient=0.0)
     if supervision.share is Share.CAMERA:
         # The pressure is against what a visual hull has too much, and from behind there is hardly a hull.
         stage = replace(stage, volume=None)

@@ -216,6 +216,7 @@ def test_the_command_audits_a_bundle(tmp_path, people, capsys):
     write_bundle(ball_bundle(resolution=48), tmp_path / "head.sfb")
     words = ["audit", str(tmp_path / "head.sfb"), "--people", str(people), "-o", str(tmp_path / "out")]
     words += ["--recogniser", "mobilefacenet", "--attackers", "naive", "parrot"]
+    words += ["--student", "0", "--trained", str(tmp_path / "mine")]
     assert main(words) == 0
     said = capsys.readouterr()
     assert "names the right person of 3 in" in said.out
@@ -225,6 +226,8 @@ def test_the_command_audits_a_bundle(tmp_path, people, capsys):
     names = {path.name for path in people.iterdir()}
     assert all(str(people) not in text for text in (said.out, json.dumps(told)))
     assert len(names) == 43
+    kept = {path.name.partition("-")[0] for path in (tmp_path / "mine").iterdir()}
+    assert kept == {"faces", "embeddings", "naive", "parrot"}
     assert main([*words, "--overwrite", "--fail-above", "0.01"]) == 3
     assert main(words) == 1
     assert "already holds files" in capsys.readouterr().err

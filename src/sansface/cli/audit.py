@@ -35,6 +35,8 @@ class Audit:
     faces: landmarks, embeddings, networks that draw them. Only you may read it; share it with nobody."""
     steps: int = 1400
     """Of the reverse attacker's training."""
+    student: int = 300
+    """Steps in which the parrot teaches a student; 0 for none."""
     eyes: float | None = None
     """Pixels between the eyes in a protected picture; else as where a whole head fills it."""
     photographs: int = 10
@@ -52,6 +54,7 @@ class Audit:
         require("sansface.audit.run", extra="audit")
         import numpy as np
 
+        from sansface.audit.attackers.distillation import DistillationSettings
         from sansface.audit.attackers.inversion import InversionSettings
         from sansface.audit.attempts import AuditSettings
         from sansface.audit.kept import Kept
@@ -68,7 +71,10 @@ class Audit:
         if not self.recogniser:
             raise SansfaceError("no recogniser is named, and without one nothing is proved; name one.")
         settings = AuditSettings(
-            self.attackers, self.photographs, inversion=InversionSettings(steps=self.steps)
+            self.attackers,
+            self.photographs,
+            DistillationSettings(steps=self.student) if self.student else None,
+            InversionSettings(steps=self.steps),
         )
         protection = protection_of(read_bundle(self.bundle))
         placed = placing(protection, self.eyes)

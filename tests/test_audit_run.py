@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,16 @@ from sansface.audit.align import Placing
 from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.integration import IntegrationSettings
 from sansface.audit.attackers.inversion import InversionSettings
-from sansface.audit.attempts import ATTACKERS, AuditSettings
+from sansface.audit.attempts import ATTACKERS, DRAWS, AuditSettings
 from sansface.audit.kept import Kept
 from sansface.audit.people import CLEAR, People
 from sansface.audit.protected import protected
 from sansface.audit.report import report
-from sansface.audit.run import audit, finer, placing, protection_of
+from sansface.audit.run import Audit, applicable, audit, finer, placing, protection_of
 from sansface.audit.sigma import protecting
 from sansface.cli import main
 from sansface.errors import SansfaceError
+from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from small import ball_bundle
 
@@ -48,7 +50,7 @@ def smooth(rng: np.random.Generator, fine: float) -> np.ndarray:
 
 
 def crowd(own: float) -> People:
-    """Pictures that are to a share `own` the person's, else the photograph's alone."""
+    """Pictures that are to a share `own` the person's, else the photograph's alone; and so are outlines."""
     labels = np.concatenate([np.repeat(np.arange(EVALUATED), EACH), EVALUATED + np.arange(SINGLES)])
     rng = np.random.default_rng(3)
     person = [smooth(rng, 6) for _ in range(labels.max() + 1)]
@@ -60,14 +62,21 @@ def crowd(own: float) -> People:
         digests=np.array([f"{index:064x}".encode() for index in range(len(labels))]),
         crops={CLEAR: clear} | {one: one.again(clear, CLEAR) for one in (PLACED, finer(PLACED))},
         eyes=np.full(len(labels), 40.0),
+        outlines={PLACED: (PLACED.again(clear, CLEAR).mean(axis=3) > 0.5).astype(np.float32)},
         faceless=((1, 2),),
     )
 
 
-def found(own: float = 0.8, attackers: tuple[str, ...] = ("naive", "parrot"), trained=None, **protection):
+def found(
+    own: float = 0.8,
+    attackers: tuple[str, ...] = ("naive", "parrot"),
+    trained=None,
+    student=None,
+    **protection,
+):
     settings = AuditSettings(
         attackers,
-        student=DistillationSettings(steps=4, batch=8, width=4),
+        student=student,
         inversion=InversionSettings(channels=8, levels=2, steps=20, batch=8),
         search=IntegrationSettings(restarts=1, grids=(1,), steps=3),
     )
@@ -77,11 +86,16 @@ def found(own: float = 0.8, attackers: tuple[str, ...] = ("naive", "parrot"), tr
     )
 
 
-def test_people_who_differ_are_named_and_the_page_says_so():
-    result = found()
+@pytest.fixture(scope="module")
+def usual() -> Audit:
+    return found()
+
+
+def test_people_who_differ_are_named_and_the_page_says_so(usual):
+    result = usual
     assert result.people == EVALUATED
     assert result.probes == EVALUATED * EACH // 2
-    assert [attack.attacker for attack in result.attacks] == ["naive"] * 2 + ["parrot"] * 4
+    assert [attack.attacker for attack in result.attacks] == ["naive"] * 2 + ["parrot"] * 2
     parrot = result.attacks[2].named.rank1.misses
     assert parrot.value > 0.9
     assert result.strongest.named.rank1.misses.value >= parrot.value
@@ -109,15 +123,15 @@ def test_pictures_that_tell_nothing_of_the_person_prove_nothing():
         found(own=0.0)
 
 
-def test_the_same_seed_gives_the_same_audit():
-    assert found().as_dict() == found().as_dict()
+def test_the_same_seed_gives_the_same_audit(usual):
+    assert found().as_dict() == usual.as_dict()
 
 
 def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_path, monkeypatch):
-    folder = tmp_path / "mine"
-    result = found(attackers=ATTACKERS, trained=folder)
+    folder, student = tmp_path / "mine", DistillationSettings(steps=4, batch=8, width=4)
+    result = found(attackers=ATTACKERS, trained=folder, student=student)
     assert [attack.attacker for attack in result.attacks] == [
-        *("naive", "naive", *["parrot"] * 4, "reverse", "reverse", "search")
+        *("naive", "naive", "outlines", "outlines", *["parrot"] * 4, "reverse", "reverse", "search")
     ]
     written = {path.name: path.read_bytes() for path in folder.iterdir()}
     kinds = {name.partition("-")[0] for name in written}
@@ -130,7 +144,7 @@ def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_pa
         patched.setattr(Small, "embed", again)
         patched.setattr("sansface.audit.attempts.train", again)
         patched.setattr("sansface.audit.attempts.distil", again)
-        assert found(attackers=ATTACKERS, trained=folder).as_dict() == result.as_dict()
+        assert found(attackers=ATTACKERS, trained=folder, student=student).as_dict() == result.as_dict()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
     # Another protection is attacked anew, by the same people's embeddings.
     assert found(attackers=("reverse",), trained=folder, blur=1.0).as_dict() != result.as_dict()
@@ -138,14 +152,47 @@ def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_pa
     assert new == {"inversion", "reverse"}
 
 
-def test_what_was_kept_changes_nothing(tmp_path):
-    """Nor do other attackers beside one."""
-    alone = found(attackers=("parrot",)).as_dict()["attacks"]
-    among = found(trained=tmp_path / "mine").as_dict()["attacks"]
-    both = [
-        [(one["with_what"], one["named"]["rank1"]["misses"]["value"]) for one in of] for of in (alone, among)
-    ]
-    assert both[0] == both[1][2:]
+def test_what_one_attacker_says_does_not_depend_on_the_others(usual):
+    alone, among = found(attackers=("parrot",)).as_dict()["attacks"], usual.as_dict()["attacks"][2:]
+    for one, other in zip(alone, among, strict=True):
+        assert one["with_what"] == other["with_what"]
+        assert one["named"]["rank1"]["misses"]["value"] == other["named"]["rank1"]["misses"]["value"]
+
+
+@pytest.mark.parametrize("own", [0.8, 0.0])
+def test_outlines_tell_who_it_is_if_they_are_the_persons_own(own):
+    result = found(own, attackers=applicable(("naive",), ProtectSettings(share=Share.OUTLINE)))
+    assert [attack.attacker for attack in result.attacks] == ["outlines", "outlines"]
+    alone = result.attacks[0].named.rank1.misses.value
+    assert (alone > 0.6) if own else (alone < result.chance[1] + 0.1)
+    assert "outlines" in report(result)
+
+
+def test_outlines_that_nobody_has_are_not_attacked():
+    people = replace(crowd(0.8), outlines={})
+    settings = AuditSettings(("outlines",))
+    with pytest.raises(SansfaceError, match="no outlines to attack"):
+        audit(people, [Small()], ProtectSettings(), PLACED, np.random.default_rng(0), settings)
+
+
+def test_where_only_cameras_are_shared_there_is_nothing_to_attack():
+    of_bundle = protection_of(ball_bundle(share=Share.CAMERA))
+    with pytest.raises(SansfaceError, match="nothing is in the bundle but its camera"):
+        applicable(("naive",), of_bundle)
+    outlines = protection_of(ball_bundle(share=Share.OUTLINE))
+    assert applicable(("naive", "parrot"), outlines) == ("outlines",)
+    assert applicable(("naive", "parrot"), ProtectSettings()) == ("naive", "parrot")
+
+
+def test_under_noise_the_gallery_is_protected_several_times():
+    """A parrot with a gallery of several draws names more than one with a single draw."""
+    shares = []
+    for draws in (1, DRAWS):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("sansface.audit.run.DRAWS", draws)
+            result = found(0.8, attackers=("parrot",), noise=0.1)
+        shares.append(result.attacks[0].named.rank1.misses.value)
+    assert shares[1] >= shares[0] > 1 / EVALUATED
 
 
 def test_two_recognisers_of_one_name_are_refused():
@@ -154,7 +201,7 @@ def test_two_recognisers_of_one_name_are_refused():
 
 
 def test_an_unknown_attacker_is_refused():
-    with pytest.raises(SansfaceError, match="some of naive, parrot"):
+    with pytest.raises(SansfaceError, match="some of naive, outlines, parrot"):
         AuditSettings(("naive", "parot"))
     with pytest.raises(SansfaceError, match="unlike none"):
         AuditSettings(())
@@ -216,6 +263,7 @@ def test_the_command_audits_a_bundle(tmp_path, people, capsys):
     write_bundle(ball_bundle(resolution=48), tmp_path / "head.sfb")
     words = ["audit", str(tmp_path / "head.sfb"), "--people", str(people), "-o", str(tmp_path / "out")]
     words += ["--recogniser", "mobilefacenet", "--attackers", "naive", "parrot"]
+    words += ["--student", "0", "--trained", str(tmp_path / "mine")]
     assert main(words) == 0
     said = capsys.readouterr()
     assert "names the right person of 3 in" in said.out
@@ -225,6 +273,8 @@ def test_the_command_audits_a_bundle(tmp_path, people, capsys):
     names = {path.name for path in people.iterdir()}
     assert all(str(people) not in text for text in (said.out, json.dumps(told)))
     assert len(names) == 43
+    kept = {path.name.partition("-")[0] for path in (tmp_path / "mine").iterdir()}
+    assert kept == {"faces", "embeddings", "naive", "parrot"}
     assert main([*words, "--overwrite", "--fail-above", "0.01"]) == 3
     assert main(words) == 1
     assert "already holds files" in capsys.readouterr().err

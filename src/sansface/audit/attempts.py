@@ -50,7 +50,7 @@ class AuditSettings:
 
     attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
     least: int = LEAST  # photographs from which on a person is attacked
-    student: DistillationSettings = field(default_factory=lambda: DistillationSettings(steps=300))
+    student: DistillationSettings | None = field(default_factory=lambda: DistillationSettings(steps=300))
     inversion: InversionSettings = field(default_factory=lambda: InversionSettings(steps=1400))
     search: IntegrationSettings = SEARCH
 
@@ -161,15 +161,17 @@ class Attempts:
     def parrot(self) -> Scores:
         """Linear models on descriptors; a student; and the models with the student's descriptors besides."""
         layers = _layers(self.recognisers)
-        student = self._student()
+        student = None if self.settings.student is None else self._student(self.settings.student)
         self.progress(0.3, "parrot")
         every = [self._described(pictures, layers, student) for pictures in self.enrolled]
         gallery = {name: np.concatenate([one[name] for one in every], axis=1) for name in every[0]}
         probes = self._described(self.probes, layers, student)
         owners = np.unique(self.owners, return_inverse=True)[1]
         everything = name_people(gallery, owners, probes, np.random.default_rng(self.seeds["parrot"]))
-        without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
         learnt = ", ".join(["linear models", *(f"layers of {name}" for name in layers)])
+        if student is None:
+            return {learnt: everything.scores}
+        without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
         said, asked = (one[f"{STUDENT}'s embedding"].mean(axis=1) for one in (gallery, probes))
         return {
             learnt: without.scores,
@@ -210,11 +212,10 @@ class Attempts:
                 found[name] = by_person(similarities(asked, embeddings), self.owners)[0]
         return found
 
-    def _student(self) -> Student:
+    def _student(self, settings: DistillationSettings) -> Student:
         """Taught on others alone: of pictures that it was taught it says more than of probes, and the linear
         models would believe it too much."""
         generator = torch.Generator().manual_seed(self.seeds["parrot"])
-        settings = self.settings.student
         place, known_by = self._training(
             "student", taught=self.taught, settings=settings, seed=self.seeds["parrot"]
         )
@@ -253,7 +254,7 @@ class Attempts:
         return torch.from_numpy(self.examples.transpose(0, 3, 1, 2).copy()).to(self.device)
 
     def _described(
-        self, pictures: np.ndarray, layers: Mapping[str, InnerLayers], student: Student
+        self, pictures: np.ndarray, layers: Mapping[str, InnerLayers], student: Student | None
     ) -> dict[str, np.ndarray]:
         """Name to (n, 2, d): of pictures and their mirror images."""
         both = np.concatenate([pictures, pictures[:, :, ::-1]])
@@ -261,10 +262,8 @@ class Attempts:
         large = enlarged(both, self.placed.eyes) if layers else both
         for name, network in layers.items():
             found |= {f"{name} {layer}": values for layer, values in network(large).items()}
-        # The student sees mirror images by itself.
-        for name, values in zip(
-            ("embedding", "features"), embed(student, torch.from_numpy(both)), strict=True
-        ):
+        said = () if student is None else embed(student, torch.from_numpy(both))
+        for name, values in zip(("embedding", "features"), said, strict=False):
             found[f"{STUDENT}'s {name}"] = values.cpu().numpy()
         return {name: np.stack(np.split(values, 2), axis=1) for name, values in found.items()}
 

@@ -1,6 +1,6 @@
 """The verb audit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -29,12 +29,15 @@ class Audit:
     recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
     """edgeface, mobilefacenet, gradients (which needs no weights), onnx:PATH, insightface:PATH, dlib:PATH."""
     attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
-    """naive, parrot, reverse, search, in the order of what they cost."""
+    """naive, outlines, parrot, reverse, search, in the order of what they cost. outlines needs the extra
+    faces; of a bundle without gradient magnitudes it is all that there is to attack."""
     trained: Path | None = None
     """Folder of what was found out and learnt, for the next audit; without one all is forgotten. It holds
     faces: landmarks, embeddings, networks that draw them. Only you may read it; share it with nobody."""
     steps: int = 1400
     """Of the reverse attacker's training."""
+    student: int = 300
+    """Steps in which the parrot teaches a student; 0 for none."""
     eyes: float | None = None
     """Pixels between the eyes in a protected picture; else as where a whole head fills it."""
     photographs: int = 10
@@ -52,6 +55,7 @@ class Audit:
         require("sansface.audit.run", extra="audit")
         import numpy as np
 
+        from sansface.audit.attackers.distillation import DistillationSettings
         from sansface.audit.attackers.inversion import InversionSettings
         from sansface.audit.attempts import AuditSettings
         from sansface.audit.kept import Kept
@@ -67,10 +71,15 @@ class Audit:
             raise SansfaceError(f"--fail-above {self.fail_above:g} is no share; give 0 to 1.")
         if not self.recogniser:
             raise SansfaceError("no recogniser is named, and without one nothing is proved; name one.")
-        AuditSettings(self.attackers)  # a wrong name is said before anything is read
+        settings = AuditSettings(
+            self.attackers,
+            self.photographs,
+            DistillationSettings(steps=self.student) if self.student else None,
+            InversionSettings(steps=self.steps),
+        )
         protection = protection_of(read_bundle(self.bundle))
         attackers = applicable(self.attackers, protection)
-        settings = AuditSettings(attackers, self.photographs, inversion=InversionSettings(steps=self.steps))
+        settings = replace(settings, attackers=attackers)
         placed = placing(protection, self.eyes)
         used = [recogniser(name) for name in self.recogniser]
         device = chosen_device(self.device)

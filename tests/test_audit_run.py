@@ -159,13 +159,19 @@ def test_what_one_attacker_says_does_not_depend_on_the_others(usual):
         assert one["named"]["rank1"]["misses"]["value"] == other["named"]["rank1"]["misses"]["value"]
 
 
-@pytest.mark.parametrize("own", [0.8, 0.0])
+@pytest.mark.parametrize("own", [True, False])
 def test_outlines_tell_who_it_is_if_they_are_the_persons_own(own):
-    result = found(own, attackers=applicable(("naive",), ProtectSettings(share=Share.OUTLINE)))
+    people = crowd(0.8)
+    if not own:
+        mixed = np.random.default_rng(0).permutation(len(people.labels))
+        people = replace(people, outlines={PLACED: people.outlines[PLACED][mixed]})
+    protection = ProtectSettings(share=Share.OUTLINE)
+    settings = AuditSettings(applicable(("naive",), protection))
+    result = audit(people, [Small()], protection, PLACED, np.random.default_rng(0), settings)
     assert [attack.attacker for attack in result.attacks] == ["outlines", "outlines"]
     alone = result.attacks[0].named.rank1.misses.value
     assert (alone > 0.6) if own else (alone < result.chance[1] + 0.1)
-    assert "outlines" in report(result)
+    assert "outlines alone" in report(result)
 
 
 def test_outlines_that_nobody_has_are_not_attacked():

@@ -33,7 +33,7 @@ from sansface.protect.pipeline import ProtectSettings
 
 ATTACKERS: tuple[str, ...] = ("naive", "outlines", "parrot", "reverse", "search")
 """In the order of what they cost."""
-DRAWS = 3
+DRAWS = 2
 """So often the parrot protects his gallery where something of it is drawn at random."""
 STUDENT = "a student"
 SEARCH = IntegrationSettings(restarts=1, grids=(1,), steps=100)

@@ -137,11 +137,75 @@ class Paper:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """The frontier: operators, resolutions and strengths, what attackers read of each, and what each costs.
+
+    People are attacked as by `sansface audit`, captures with a true mesh reconstructed and scored. What OUT
+    holds is not run again, so it can be stopped and gone on with.
+    """
+
+    captures: Positional[tuple[Path, ...]]
+    """Folders with photographs, masks, cameras, roles and truth."""
+    people: Path
+    """Folder with a sub-folder of photographs for each person, or a labels.json."""
+    out: Out
+    """Folder for runs, table and figure; what it holds is gone on with."""
+    way: UseAppendAction[tuple[str, ...]] = ()
+    """Which way to protect; can be said again. Else all: the names of sansface.bench.privacy.WAYS."""
+    attackers: tuple[str, ...] = ("parrot",)
+    """naive, outlines, parrot, reverse, search: the strongest counts."""
+    recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
+    """Whose layers the parrot reads, as for sansface audit."""
+    trained: Path | None = None
+    """Folder of what earlier audits found out, used again and added to. It holds faces."""
+    seeds: tuple[int, ...] = (0,)
+    """Of the attacks and of the reconstructions."""
+    device: str = "auto"
+    """auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    set: Settings = ()
+    """Another setting of the preset fast: NAME=VALUE, such as stage2.steps=100."""
+
+    def run(self) -> None:
+        require("sansface.audit.run", extra="audit")
+        require("matplotlib", extra="bench")
+        from sansface.audit.attempts import AuditSettings
+        from sansface.audit.kept import Kept
+        from sansface.audit.recognisers.registry import recogniser
+        from sansface.bench import privacy
+        from sansface.bench.paper import read_subject
+        from sansface.reconstruct.run import chosen_device
+
+        ways = self.way or tuple(privacy.WAYS)
+        unknown = [way for way in ways if way not in privacy.WAYS]
+        if unknown:
+            raise SansfaceError(
+                f"there is no way {unknown[0]!r} to protect; choose of {', '.join(privacy.WAYS)}."
+            )
+        AuditSettings(self.attackers)  # a wrong name is said before anything is read
+        used = [recogniser(name) for name in self.recogniser]
+        subjects = [read_subject(folder) for folder in self.captures]
+        warn(self.out)
+        kept, device = Kept(self.trained), chosen_device(self.device)
+        with progress_bar("attacking") as show:
+            found = privacy.leaks(
+                self.people, used, ways, self.attackers, self.seeds, self.out, kept, device, show
+            )
+        with progress_bar("reconstructing") as show:
+            scores = privacy.costs(subjects, ways, self.seeds, self.out, self.device, self.set, show)
+        print(privacy.write(found, scores, self.out))
+        print(f"table and figure: {self.out}")
+
+
+@dataclass(frozen=True)
 class Bench:
-    """UNPROTECTED comparisons, on your own device: a baseline from all colours, the paper's tables."""
+    """UNPROTECTED comparisons, on your own device: a baseline from all colours, the paper's tables, and the
+    frontier between what attackers read and what a head is worth.
+    """
 
     what: OmitSubcommandPrefixes[
-        Annotated[Baseline, subcommand("baseline")] | Annotated[Paper, subcommand("paper")]
+        Annotated[Baseline, subcommand("baseline")]
+        | Annotated[Paper, subcommand("paper")]
+        | Annotated[Privacy, subcommand("privacy")]
     ]
 
     def run(self) -> None:

@@ -1,0 +1,219 @@
+"""The frontier: what each way to protect leaves to an attacker, beside what it leaves of the geometry.
+
+Every trial is attacked on people of the user's own choosing by `audit.run`, and reconstructed on captures
+with a true mesh by `bench.paper`. The strongest attacker who sees a single picture counts.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sansface.audit.attempts import AuditSettings
+from sansface.audit.kept import Kept
+from sansface.audit.people import People, read_people
+from sansface.audit.recognisers.recogniser import Recogniser
+from sansface.audit.run import Audit, applicable, audit, finer, placing
+from sansface.bench.paper import Subject, run_trial
+from sansface.bench.trials import Trial
+from sansface.errors import SansfaceError
+from sansface.extras import require
+from sansface.files import read_json, write_json, write_text, written_beside
+from sansface.protect.contents import Share
+from sansface.protect.pipeline import ProtectSettings
+from sansface.protect.presets import PRESETS
+from sansface.reconstruct.run import Progress
+
+STANDARD = "standard"
+WAYS: dict[str, dict[str, Any]] = {
+    **{name: {"share": share} for name, share in PRESETS.items()},
+    "log": {"operator": "log"},
+    "roberts": {"operator": "roberts"},
+    "blur 1": {"blur": 1.0},
+    "bits 2": {"bits": 2},
+    "bits 1": {"bits": 1},
+    "noise 0.03": {"noise": 0.03},
+    "noise 0.1": {"noise": 0.1},
+    "noise 0.3": {"noise": 0.3},
+    "noise 1": {"noise": 1.0},
+    "resolution 32": {"resolution": 32},
+    "resolution 16": {"resolution": 16},
+}
+"""Name to what differs from the defaults of `ProtectSettings`."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Rank-1 of the strongest attacker with one picture, and with all of a person's; None: nothing to attack.
+
+    Attributes:
+        way: a name in `WAYS`.
+        seed: of the audit.
+        attacker: the strongest, with what.
+        single, low, high: of one picture, 0 to 1, with its 95 % interval over people.
+        together: of all pictures of a person at once.
+        chance: of guessing.
+    """
+
+    way: str
+    seed: int
+    attacker: str | None
+    single: float | None
+    low: float | None
+    high: float | None
+    together: float | None
+    chance: float | None
+
+
+def leaks(
+    folder: Path,
+    recognisers: Sequence[Recogniser],
+    ways: Sequence[str],
+    attackers: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    kept: Kept,
+    device: torch.device,
+    on_progress: Callable[[float, str], None],
+) -> list[Leak]:
+    """Attack every way; what OUT/leaks holds already is not attacked again.
+
+    Args:
+        folder: of people, as for `sansface audit`.
+        attackers: those tried where there is σ.
+    """
+    result = []
+    for number, (way, seed) in enumerate((way, seed) for way in ways for seed in seeds):
+        on_progress(number / (len(ways) * len(seeds)), f"attacking {way}")
+        protection = ProtectSettings(**WAYS[way])
+        place = out / "leaks" / f"{way.replace(' ', '-')}-{'-'.join(attackers)}-{seed}.json"
+        if place.exists():
+            result.append(_read_leak(place))
+            continue
+        leak = Leak(way, seed, None, None, None, None, None, None)
+        if protection.share is not Share.CAMERA:
+            settings = AuditSettings(applicable(attackers, protection), student=None)
+            placed = placing(protection)
+            people = _people(folder, recognisers, protection, kept)
+            rng = np.random.default_rng(seed)
+            found = audit(people, recognisers, protection, placed, rng, settings, kept=kept, device=device)
+            leak = _leak(way, seed, found)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place, asdict(leak))
+        result.append(leak)
+    return result
+
+
+def _people(
+    folder: Path, recognisers: Sequence[Recogniser], protection: ProtectSettings, kept: Kept
+) -> People:
+    """Everybody whose face is as large as the default way asks for, whatever the way."""
+    placed = placing(protection)
+    placings = tuple({one.placing for one in recognisers} | {placed, finer(placed)})
+    least = placing(ProtectSettings()).eyes
+    outlined = placed if protection.share is Share.OUTLINE else None
+    return read_people(folder, placings, least_eyes=least, kept=kept, outlined=outlined)
+
+
+def _leak(way: str, seed: int, found: Audit) -> Leak:
+    best = found.strongest
+    rate = best.named.rank1.misses
+    together = [
+        attack.named.rank1.misses.value
+        for attack in found.attacks
+        if attack.named.rank1.misses.tries != found.probes
+    ]
+    name = f"{best.attacker}, {best.with_what}"
+    return Leak(
+        way, seed, name, rate.value, rate.low, rate.high, max(together, default=None), 1 / found.people
+    )
+
+
+def _read_leak(path: Path) -> Leak:
+    try:
+        return Leak(**read_json(path))
+    except TypeError as error:
+        raise SansfaceError(f"{path} is damaged; remove it and run again.") from error
+
+
+def costs(
+    subjects: Sequence[Subject],
+    ways: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    device: str,
+    settings: Sequence[str],
+    on_progress: Callable[[Progress], None],
+) -> dict[str, dict[str, list[float]]]:
+    """Scores in R by way and capture, one for each seed; what OUT/runs holds is not run again."""
+    result: dict[str, dict[str, list[float]]] = {way: {} for way in ways}
+    for way in ways:
+        trial = Trial(way, protect=WAYS[way])
+        for subject in subjects:
+            for seed in seeds:
+                found = run_trial(subject, trial, seed, out, "fast", 64, device, settings, on_progress)
+                if found is not None:
+                    result[way].setdefault(subject.name, []).append(found.score)
+    return result
+
+
+def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> str:
+    """Markdown: a way a line, what attackers name, and the score on each capture over standard's."""
+    captures = list(dict.fromkeys(name for of in scores.values() for name in of))
+    head = ["protection", "one picture, %", "all pictures, %", "× chance", *captures]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for way in dict.fromkeys(leak.way for leak in found):
+        mine = [leak for leak in found if leak.way == way]
+        cells = [f"`{way}`", "nothing is shared", "–", "–"]
+        if mine[0].single is not None and mine[0].chance is not None:
+            single = float(np.mean([leak.single for leak in mine]))
+            alone = f"{100 * single:.1f}"
+            if len(mine) == 1:
+                alone += f" [{100 * (mine[0].low or 0):.1f}, {100 * (mine[0].high or 0):.1f}]"
+            together = np.mean([leak.together for leak in mine if leak.together is not None])
+            cells = [f"`{way}`", alone, f"{100 * together:.1f}", f"{single / mine[0].chance:.1f}"]
+        for name in captures:
+            values, plain = scores.get(way, {}).get(name), scores.get(STANDARD, {}).get(name)
+            ratio = f" (× {np.mean(values) / np.mean(plain):.2f})" if values and plain else ""
+            cells.append(f"{1e3 * np.mean(values):.2f}{ratio}" if values else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    seeds = ", ".join(str(seed) for seed in sorted({leak.seed for leak in found}))
+    return "\n".join([*lines, "", f"Score in 1e-3 R; attacks with seeds {seeds}.", ""])
+
+
+def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> bytes:
+    """PNG: how often the right person is named, against the score over standard's, mean over captures."""
+    drawing = require("matplotlib.figure", extra="bench").Figure(figsize=(7, 4.5), layout="constrained")
+    axes = drawing.subplots()
+    for way in dict.fromkeys(leak.way for leak in found):
+        mine = [leak.single or leak.chance for leak in found if leak.way == way]
+        ratios = [
+            np.mean(values) / np.mean(scores[STANDARD][name])
+            for name, values in scores.get(way, {}).items()
+            if scores.get(STANDARD, {}).get(name)
+        ]
+        known = [share for share in mine if share is not None]
+        if ratios:
+            place = float(np.mean(ratios)), 100 * float(np.mean(known)) if known else 0.0
+            axes.plot(*place, "o", color="C3" if way in PRESETS else "C0")
+            axes.annotate(way, place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="surface error, in multiples of standard's", ylabel="right person named, one picture, %")
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=-2)
+    file = io.BytesIO()
+    drawing.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    return file.getvalue()
+
+
+def write(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]], out: Path) -> str:
+    """OUT/frontier.md, .json and .png; returns the Markdown."""
+    text = table(found, scores)
+    write_text(out / "frontier.md", text)
+    write_json(out / "frontier.json", {"leaks": [asdict(leak) for leak in found], "scores": scores})
+    with written_beside(out / "frontier.png") as part:
+        part.write_bytes(figure(found, scores))
+    return text

@@ -127,10 +127,8 @@ def _leak(way: str, seed: int, found: Audit) -> Leak:
         for attack in found.attacks
         if attack.named.rank1.misses.tries != found.probes
     ]
-    name = f"{best.attacker}, {best.with_what}"
-    return Leak(
-        way, seed, name, rate.value, rate.low, rate.high, max(together, default=None), 1 / found.people
-    )
+    name, all_of_them = f"{best.attacker}, {best.with_what}", max(together, default=None)
+    return Leak(way, seed, name, rate.value, rate.low, rate.high, all_of_them, best.named.chance)
 
 
 def _read_leak(path: Path) -> Leak:
@@ -147,17 +145,21 @@ def costs(
     out: Path,
     device: str,
     settings: Sequence[str],
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[float, str], None],
 ) -> dict[str, dict[str, list[float]]]:
     """Scores in R by way and capture, one for each seed; what OUT/runs holds is not run again."""
     result: dict[str, dict[str, list[float]]] = {way: {} for way in ways}
-    for way in ways:
+    jobs = [(way, subject, seed) for way in ways for subject in subjects for seed in seeds]
+    for number, (way, subject, seed) in enumerate(jobs):
+        title = f"{way}, {subject.name}, seed {seed}"
+
+        def show(now: Progress, number: int = number, title: str = title) -> None:
+            on_progress((number + 0.95 * now.done) / len(jobs), title)
+
         trial = Trial(way, protect=WAYS[way])
-        for subject in subjects:
-            for seed in seeds:
-                found = run_trial(subject, trial, seed, out, "fast", 64, device, settings, on_progress)
-                if found is not None:
-                    result[way].setdefault(subject.name, []).append(found.score)
+        found = run_trial(subject, trial, seed, out, "fast", 64, device, settings, show)
+        if found is not None:
+            result[way].setdefault(subject.name, []).append(found.score)
     return result
 
 

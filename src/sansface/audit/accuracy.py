@@ -1,10 +1,11 @@
 """Recognition accuracy as the paper's table 2 counts it, and the distances of its figure 8.
 
 There a recogniser is shown a clear photograph and a picture made of the same person, and says whether they
-match; accuracy is the share of pairs that do. The paper took each library's constant threshold, and as far as
-its figure 8 tells pairs from the same side. Here a picture is compared with the nearest of a person's clear
-ones, and the threshold calibrated on clear pictures of other people, so that recognisers and kinds of
-pictures compare. A share of matches says little without the pairs that must not match, so rank-1 stands beside it.
+match; accuracy is the share of pairs that do. The paper took each library's constant threshold, and, as far
+as its figure 8 tells, pairs from the same side. Here a picture is compared with the nearest of a person's
+clear ones, and the threshold calibrated on clear pictures of other people, so that recognisers and kinds of
+pictures compare. A share of matches says little without the pairs that must not match, so rank-1 stands
+beside it.
 """
 
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ from sansface.surface import Mesh
 
 LONGER = 256
 """Pixels of a photograph's longer side, undistorted and without its background; fewer if it has fewer."""
-FRONTAL = 45.0
+FRONTAL = 40.0
 """Degrees from the middle of the sensitive cameras up to which a recogniser is shown a view."""
 
 

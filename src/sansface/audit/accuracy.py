@@ -81,11 +81,11 @@ def thresholds_of_others(
         owners: (m,) int64.
         rate: of false matches.
     """
-    similar = similarities(probes, enrolled)
-    different = labels[:, None] != owners
+    near, people = nearest(similarities(probes, enrolled), owners)
+    different = labels[:, None] != people
     return {
-        int(person): calibrated(similar[different & (labels != person)[:, None] & (owners != person)], rate)
-        for person in np.unique(labels)
+        int(person): calibrated(near[different & (labels != person)[:, None] & (people != person)], rate)
+        for person in people[np.isin(people, labels)]
     }
 
 

@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--trained", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=2, choices=(1, 2, 3, 6), help="of faces swapped")
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--recognisers", nargs="+", default=["edgeface", "mobilefacenet"])
@@ -129,7 +130,7 @@ def main() -> None:
             known = known_of(sittings) if options.labels is None else read_json(options.labels)
             show("Attributes", attributes(sittings, known, recognisers, rng)[0], start)
         if name == "swap":
-            pairs = list(permutations(trained[:3], 2))[::3]
+            pairs = list(permutations(trained[:3], 2))[:: 6 // options.pairs]
             text = face_swaps(pairs, sittings, recognisers, SwapSettings(), options.seed)
             show("Table 3, face swaps", text, start)
         if name == "transfer":

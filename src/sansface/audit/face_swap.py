@@ -24,13 +24,13 @@ PLACED = Placing(SIDE, 22.0, (0.0, -2.0))
 
 @dataclass(frozen=True)
 class SwapSettings:
-    """How it learns; about a minute of one core."""
+    """How it learns; half a minute of one core."""
 
     steps: int = 400
-    batch: int = 6  # of each face
+    batch: int = 4  # of each face
     rate: float = 2e-3  # of Adam, falling to a tenth
-    width: int = 12  # channels of the largest layer
-    code: int = 128  # numbers between encoder and decoders
+    width: int = 8  # channels of the largest layer
+    code: int = 96  # numbers between encoder and decoders
     turned: float = 10.0  # degrees, by which both picture and target are turned at most
     moved: float = 0.06  # of the side, by which they are shifted at most
     warped: float = 0.05  # of the side: the picture alone, smoothly

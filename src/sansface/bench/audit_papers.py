@@ -10,6 +10,7 @@ A recogniser that fails on clear pictures of the same heads is said to fail, in 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -219,29 +220,34 @@ def transfers(
         sittings: all heads, those three among them: whom a recogniser could take it for.
     """
     number = {sitting.name: person for person, sitting in enumerate(sittings)}
+    clear = {one.name: _clear(sittings, one) for one in recognisers}
     rows = []
-    for recogniser in recognisers:
-        enrolled, owners, threshold, works = _clear(sittings, recogniser)
-        for kind, of in KINDS.items():
-            heads = {one.name: one.trained(of) for one in three}
-            for wearer in three:
-                for source in three:
-                    head, frame = heads[wearer.name], frame_of(getattr(wearer, of))
-                    dress = None if source is wearer else worn(head, heads[source.name])
-                    views = radiance_views(wearer.probes, head, frame, recogniser.placing, dress)
-                    taken = taken_for(
-                        recogniser.embed(views),
-                        enrolled,
-                        owners,
-                        number[wearer.name],
-                        number[source.name],
-                        threshold.value,
-                    )
-                    rows.append(
-                        [recogniser.name, kind, wearer.name, source.name]
-                        + [f"{taken.to_geometry:.3f}", f"{taken.to_radiance:.3f}"]
-                        + ([taken.likest, taken.verdict] if works else ["control fails"] * 2)
-                    )
+    for kind, of in KINDS.items():
+        heads = {one.name: one.trained(of) for one in three}
+        for wearer, source in product(three, three):
+            head, frame = heads[wearer.name], frame_of(getattr(wearer, of))
+            dress = None if source is wearer else worn(head, heads[source.name])
+            views = {
+                placing: radiance_views(wearer.probes, head, frame, placing, dress)
+                for placing in dict.fromkeys(one.placing for one in recognisers)
+            }
+            for recogniser in recognisers:
+                enrolled, owners, threshold, works = clear[recogniser.name]
+                dressed = recogniser.embed(views[recogniser.placing])
+                both = number[wearer.name], number[source.name]
+                taken = taken_for(dressed, enrolled, owners, *both, threshold.value)
+                rows.append(
+                    [
+                        recogniser.name,
+                        kind,
+                        wearer.name,
+                        source.name,
+                        f"{taken.to_geometry:.3f}",
+                        f"{taken.to_radiance:.3f}",
+                        taken.likest,
+                        taken.verdict if works else "control fails",
+                    ]
+                )
     columns = ("recogniser", "radiance", "geometry of", "radiance of", "distance to geometry's")
     return table((*columns, "to radiance's", "likest", "matches"), rows)
 

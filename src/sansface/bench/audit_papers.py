@@ -11,7 +11,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,10 +50,11 @@ from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.protect.pipeline import ProtectSettings
 from sansface.reconstruct.novel_views import worn
+from sansface.surface import read_mesh
 
 RATE = 1e-2
 """Of false matches."""
-SIDE_OF_COLOURS = Placing(32, 11.0)
+COLOURS = Placing(32, 11.0)
 """How coarsely the attributes' models see colours."""
 
 Markdown = str
@@ -350,26 +350,27 @@ def _attribute_descriptors(
     sittings: Sequence[Sitting], recognisers: Mapping[str, OnnxRecogniser]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Kind of picture to its descriptors: colours or moduli themselves, and recognisers' inner layers."""
-    clear: dict[str, Any] = {"original": [], "mesh": []}
+    # Of some heads the true mesh and of others a server's would be two kinds of pictures.
+    served = all(one.ours is not None for one in sittings)
+    meshes = [one.mesh() if served else read_mesh(one.truth) for one in sittings]
     hidden = np.concatenate([protected_views(one.probes, one.bundle, STANDARD) for one in sittings])
-    found: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in (*clear, "protected")}
-    placings = [SIDE_OF_COLOURS, *dict.fromkeys(one.placing for one in recognisers.values())]
-    for placing in placings:
+    mesh = "mesh, ours" if served else "true mesh"
+    found: dict[str, dict[str, np.ndarray]] = {"original": {}, "protected": describe(hidden), mesh: {}}
+    for placing in [COLOURS, *dict.fromkeys(one.placing for one in recognisers.values())]:
         cut = {
             "original": [photographed(one.probes, placing) for one in sittings],
-            "mesh": [mesh_views(one.probes, one.mesh(), placing) for one in sittings],
+            mesh: [mesh_views(one.probes, own, placing) for one, own in zip(sittings, meshes, strict=True)],
         }
         for kind, pictures in cut.items():
             together = np.concatenate(pictures)
-            if placing == SIDE_OF_COLOURS:
+            if placing == COLOURS:
                 found[kind]["colours"] = together.reshape(len(together), -1)
             for name, recogniser in recognisers.items():
                 if recogniser.placing == placing:
                     found[kind] |= _flat(name, recogniser.layers(), together)
-    found["protected"] |= describe(hidden)
+    grey = np.repeat(enlarged(hidden, STANDARD.eyes)[..., None], 3, axis=3)
     for name, recogniser in recognisers.items():
-        grey = enlarged(hidden, STANDARD.eyes)
-        found["protected"] |= _flat(name, recogniser.layers(), np.repeat(grey[..., None], 3, axis=3))
+        found["protected"] |= _flat(name, recogniser.layers(), grey)
     return found
 
 

@@ -80,8 +80,14 @@ class Sitting:
         return self.capture.frames[0].image.parents[1] / "gt.ply"
 
     def mesh(self) -> Mesh:
-        """What a server made of the bundle; the true mesh where none did."""
-        return read_mesh(self.truth if self.ours is None else self.ours / "mesh.ply")
+        """What a server made of the bundle.
+
+        Raises:
+            SansfaceError: it is not there.
+        """
+        if self.ours is None:
+            raise SansfaceError(f"{self.name} has no reconstruction; make it first.")
+        return read_mesh(self.ours / "mesh.ply")
 
     def frontal(self) -> Portrait:
         """Of the probes that in which the nose is most nearly between the eyes."""

@@ -31,6 +31,7 @@ def test_a_recogniser_that_works_is_said_to():
     known = thresholds_of_others(probes, labels, enrolled, labels, 1e-2)
     found = accuracy(probes, labels, enrolled, labels, known, rng)
     assert found.proves
+    assert found.names
     assert found.verification.tar.misses.value == 1
     assert found.identification.rank1.misses.value == 1
     assert found.verification.fmr < 0.02
@@ -45,6 +46,7 @@ def test_noise_matches_nobody_and_is_no_proof():
     known = thresholds_of_others(probes, labels, enrolled, labels, 1e-2)
     found = accuracy(rng.normal(size=probes.shape), labels, enrolled, labels, known, rng)
     assert not found.proves
+    assert not found.names
     assert found.verification.tar.misses.value < 0.1
     assert found.identification.rank1.misses.value < 0.15
 

@@ -27,6 +27,8 @@ LEAST_TAR = 0.5
 """Of the clear pairs of one person: whoever matches fewer is no recogniser of such pictures."""
 MOST_FMR = 5.0
 """So many times the rate asked for may the clear pairs of different people match."""
+LEAST_NAMED, MORE = 0.5, 2.0
+"""Of the clear pictures that must be named rightly, and how many times chance its interval must begin at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,12 @@ class Accuracy:
     same: np.ndarray
     other: np.ndarray
     limit: float
+
+    @property
+    def names(self) -> bool:
+        """Of clear pictures: is the right person named? Else no distance to anybody proves anything."""
+        rank1 = self.identification.rank1.misses
+        return rank1.value >= LEAST_NAMED and rank1.low >= MORE * self.identification.chance
 
     @property
     def proves(self) -> bool:

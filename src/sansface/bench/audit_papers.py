@@ -79,8 +79,7 @@ def recognition_of_photographs(
     protection: ProtectSettings,
     rng: np.random.Generator,
 ) -> tuple[Markdown, dict[str, dict[str, Accuracy]]]:
-    """The first two columns of table 2 on photographs of people, of whom
-    some have ten or more."""
+    """The first two columns of table 2 on photographs of people, of whom some have ten or more."""
     parts = split(people.labels, people.digests, rng)
     modulus = protected(people.crops[STANDARD][parts.probe], protection, rng)
     labels, owners = people.labels[parts.probe], people.labels[parts.enrolled]
@@ -186,7 +185,7 @@ def face_swaps(
         sittings: all heads, for the control.
     """
     rows = []
-    works = {one.name: _clear(sittings, one)[3] for one in recognisers}
+    works = {one.name: _clear(sittings, one)[3].names for one in recognisers}
     for source, target in pairs:
         own = photographed(source.probes, PLACED)
         shown = artefacts(target, PLACED)
@@ -232,7 +231,7 @@ def transfers(
                 for placing in dict.fromkeys(one.placing for one in recognisers)
             }
             for recogniser in recognisers:
-                enrolled, owners, threshold, works = clear[recogniser.name]
+                enrolled, owners, threshold, known = clear[recogniser.name]
                 dressed = recogniser.embed(views[recogniser.placing])
                 both = number[wearer.name], number[source.name]
                 taken = taken_for(dressed, enrolled, owners, *both, threshold.value)
@@ -244,8 +243,8 @@ def transfers(
                         source.name,
                         f"{taken.to_geometry:.3f}",
                         f"{taken.to_radiance:.3f}",
-                        taken.likest,
-                        taken.verdict if works else "control fails",
+                        taken.likest if known.names else "control fails",
+                        taken.verdict if known.proves else "control fails",
                     ]
                 )
     columns = ("recogniser", "radiance", "geometry of", "radiance of", "distance to geometry's")
@@ -300,12 +299,9 @@ def _accuracies(
     return result
 
 
-def _recognition_table(
-    found: Mapping[str, Mapping[str, Accuracy]],
-) -> Markdown:
+def _recognition_table(found: Mapping[str, Mapping[str, Accuracy]]) -> Markdown:
     rows = []
     for recogniser, of in found.items():
-        works = of["original"].proves
         for name, one in of.items():
             verified, rank1 = one.verification.tar.misses, one.identification.rank1.misses
             rows.append(
@@ -313,9 +309,9 @@ def _recognition_table(
                     recogniser,
                     name,
                     str(rank1.tries),
-                    _percent(verified) if works or name == "original" else "control fails",
+                    _percent(verified) if of["original"].proves or name == "original" else "control fails",
                     f"{100 * one.verification.fmr:.1f}",
-                    _percent(rank1),
+                    _percent(rank1) if of["original"].names or name == "original" else "control fails",
                     f"{one.same.mean():.3f}",
                     f"{one.other.mean():.3f}",
                 ]
@@ -332,14 +328,14 @@ def _embedded(views: Sequence[Sequence[Portrait]], recogniser: Recogniser) -> tu
 
 def _clear(
     sittings: Sequence[Sitting], recogniser: Recogniser
-) -> tuple[np.ndarray, np.ndarray, Threshold, bool]:
-    """Embeddings enrolled, whose, a threshold, and whether the recogniser works on such heads at all."""
+) -> tuple[np.ndarray, np.ndarray, Threshold, Accuracy]:
+    """Embeddings enrolled, whose, a threshold, and how the recogniser does on clear pictures."""
     enrolled, owners = _embedded([one.enrolled for one in sittings], recogniser)
     probes, labels = _embedded([one.probes for one in sittings], recogniser)
     near, people = nearest(similarities(probes, enrolled), owners)
     threshold = calibrated(near[labels[:, None] != people], RATE)
     found = accuracy(probes, labels, enrolled, owners, threshold, np.random.default_rng(0))
-    return enrolled, owners, threshold, found.proves
+    return enrolled, owners, threshold, found
 
 
 def _with_layers(recognisers: Sequence[Recogniser]) -> list[OnnxRecogniser]:

@@ -1,5 +1,6 @@
 """One face in all kinds of pictures at the same place, and the tables that are made of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import trimesh
 from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
 from sansface.audit.align import Placing, similarity
 from sansface.audit.detect import Face
+from sansface.audit.face_swap import SwapSettings
 from sansface.audit.portraits import FRONTAL, mesh_views, photographed, portraits, protected_views, window
 from sansface.audit.recognisers.gradients import Gradients
-from sansface.bench.audit_papers import attributes, histogram, recognition, table
-from sansface.bench.sittings import artefacts, read_sitting
+from sansface.bench.audit_papers import attributes, face_swaps, histogram, recognition, table, transfers
+from sansface.bench.sittings import artefacts, read_sitting, with_runs
 from sansface.capture import Role
 from sansface.errors import SansfaceError
 from sansface.formats import read_capture
@@ -147,3 +149,31 @@ def test_a_table_of_recognition_says_where_the_control_fails(tmp_path):
 
 def test_markdown():
     assert table(("a", "b"), [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+@pytest.mark.slow
+def test_reconstructions_are_made_once_and_shown_from_the_same_cameras(tmp_path):
+    """Balls, reconstructed hastily: their renderings lie where the photographs have them."""
+    sittings = []
+    for number in range(3):
+        capture = the_capture(tmp_path / f"ball{number}", views=20)
+        one = read_sitting(tmp_path / f"ball{number}", tmp_path, Finder(capture, FRONTAL), PROTECTION)
+        sittings.append(with_runs(one, tmp_path / "runs", steps=4) if number < 2 else one)
+    first = sittings[0]
+    assert first.ours is not None
+    written = (first.ours / "mesh.ply").stat().st_mtime_ns
+    again = replace(first, ours=None, full_rgb=None)
+    assert with_runs(again, tmp_path / "runs", steps=4).ours == first.ours
+    assert (first.ours / "mesh.ply").stat().st_mtime_ns == written
+    placing = Placing(40, 12.0)
+    shown = artefacts(first, placing)
+    whole = shown["original"].max(axis=3) > 0.02
+    for kind in ("ours", "full RGB"):
+        rendered = shown[f"rendering, {kind}"].max(axis=3) > 0.02
+        assert (rendered == whole).mean() > 0.9
+    text = transfers(sittings[:2], sittings, [Gradients()])
+    assert text.count("control fails") == 2 * 2 * 2 * 2
+    few = SwapSettings(steps=2, batch=2, width=2, code=4)
+    assert "control fails" in face_swaps([(sittings[0], sittings[1])], sittings, [Gradients()], few)
+    with pytest.raises(SansfaceError, match="make it first"):
+        sittings[2].trained("ours")

@@ -146,7 +146,15 @@ def with_runs(sitting: Sitting, runs: Path, steps: int | None = None, seed: int 
             config = baseline_config(resolution=sitting.bundle.resolution)
         out = runs / sitting.name / kind.replace("_", "-")
         out.parent.mkdir(parents=True, exist_ok=True)
-        reconstruct(supervision, out, changed(config, fewer), seed=seed, device="cpu", keep_radiance=True)
+        reconstruct(
+            supervision,
+            out,
+            changed(config, fewer),
+            seed=seed,
+            device="cpu",
+            resume=out.is_dir(),
+            keep_radiance=True,
+        )
         sitting = replace(sitting, **{kind: out})
     return sitting
 
@@ -154,7 +162,7 @@ def with_runs(sitting: Sitting, runs: Path, steps: int | None = None, seed: int 
 def artefacts(sitting: Sitting, placing: Placing) -> dict[str, np.ndarray]:
     """What table 2 compares, of the views probed: name to (n, side, side, 3) float32, as far as it is there.
 
-    The colours of 64 pixels are ours: what the operator itself hides, and not the size, is seen beside them.
+    The reduced original has the bundle's pixels: what the size hides, and not the operator, is seen by it.
     """
     modulus = protected_views(sitting.probes, sitting.bundle, placing)
     found = {

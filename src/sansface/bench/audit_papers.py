@@ -254,8 +254,8 @@ def transfers(
 def histogram(found: Mapping[str, Accuracy], title: str) -> bytes:
     """A PNG of figure 8's distances: of pairs of one person and of different people, for each artefact."""
     plt = require("matplotlib.figure", extra="bench")
-    figure = plt.Figure(figsize=(5, 1.1 * len(found) + 0.7), dpi=110, layout="constrained")
-    edges = np.linspace(0, 1.4, 57)
+    figure = plt.Figure(figsize=(5, 0.75 * len(found) + 0.7), dpi=90, layout="constrained")
+    edges = np.linspace(0, 1.2, 49)
     panels = np.atleast_1d(figure.subplots(len(found), 1, sharex=True))
     for axes, (name, one) in zip(panels, found.items(), strict=True):
         for values, label, colour in (

@@ -20,7 +20,8 @@ class Taken:
 
     Attributes:
         verdict: the person of the highest mean similarity, if that reaches the threshold.
-        likest: the person of the highest mean similarity, whatever it is.
+        likest: the person of the highest mean similarity, whatever it is; a head in its own radiance is like
+            its `radiance`.
         to_geometry, to_radiance: mean cosine distances to the two people's clear pictures.
     """
 

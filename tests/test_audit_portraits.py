@@ -1,6 +1,5 @@
 """One face in all kinds of pictures at the same place, and the tables that are made of them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,22 +157,22 @@ def test_reconstructions_are_made_once_and_shown_from_the_same_cameras(tmp_path)
     for number in range(3):
         capture = the_capture(tmp_path / f"ball{number}", views=20)
         one = read_sitting(tmp_path / f"ball{number}", tmp_path, Finder(capture, FRONTAL), PROTECTION)
-        sittings.append(with_runs(one, tmp_path / "runs", steps=4) if number < 2 else one)
+        sittings.append(with_runs(one, tmp_path / "runs", steps=4) if number < 1 else one)
     first = sittings[0]
-    assert first.ours is not None
-    written = (first.ours / "mesh.ply").stat().st_mtime_ns
-    again = replace(first, ours=None, full_rgb=None)
-    assert with_runs(again, tmp_path / "runs", steps=4).ours == first.ours
-    assert (first.ours / "mesh.ply").stat().st_mtime_ns == written
+    again = read_sitting(tmp_path / "ball0", tmp_path / "runs", Finder(first.capture, FRONTAL), PROTECTION)
+    assert again.ours == first.ours is not None
+    assert again.full_rgb == first.full_rgb is not None
+    assert with_runs(again, tmp_path / "runs") is again
     placing = Placing(40, 12.0)
     shown = artefacts(first, placing)
     whole = shown["original"].max(axis=3) > 0.02
     for kind in ("ours", "full RGB"):
         rendered = shown[f"rendering, {kind}"].max(axis=3) > 0.02
         assert (rendered == whole).mean() > 0.9
-    text = transfers(sittings[:2], sittings, [Gradients()])
-    assert text.count("control fails") == 2 * 2 * 2 * 2
+    text = transfers(sittings[:1], sittings, [Gradients()])
+    assert text.count("| gradients | ") == 2
+    assert text.count("control fails") == 4
     few = SwapSettings(steps=2, batch=2, width=2, code=4)
-    assert "control fails" in face_swaps([(sittings[0], sittings[1])], sittings, [Gradients()], few)
+    assert "control fails" in face_swaps([(sittings[1], sittings[0])], sittings, [Gradients()], few)
     with pytest.raises(SansfaceError, match="make it first"):
         sittings[2].trained("ours")

@@ -200,10 +200,13 @@ def face_swaps(
                 1 - similarities(recogniser.embed(recogniser.placing.again(one, PLACED)), known).mean()
                 for one in cells.values()
             ]
-            rows.append(
-                [f"{source.name} → {target.name}", recogniser.name]
-                + ([f"{one:.3f}" for one in distances] if works[recogniser.name] else ["control fails"] * 5)
-            )
+            shown_cells = [f"{one:.3f}" for one in distances]
+            if not works[recogniser.name]:
+                shown_cells = ["control fails"] * len(distances)
+            elif "original" not in drawn or distances[1] >= distances[0]:
+                # Originals did not bring the source nearer to the target: of renderings that proves nothing.
+                shown_cells[2:-1] = ["swap too weak"] * len(shown_cells[2:-1])
+            rows.append([f"{source.name} → {target.name}", recogniser.name, *shown_cells])
     return table(
         ("swap", "recogniser", "source", "originals", "full-RGB renderings", "our renderings", "target"), rows
     )

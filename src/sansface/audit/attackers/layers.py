@@ -89,9 +89,20 @@ class InnerLayers:
                     rows[index] = (np.sign(value) * np.sqrt(np.abs(value))).ravel()
         return result
 
+    def maps(self, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        """The layers' values as they are: name to (n, c, h, w) float32, of (n, 112, 112, 3) float32 sRGB in
+        [0, 1]."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.names}
+        for picture in (pictures - self.offset) * self.factor:
+            for name, value in _answers(self._network, picture.transpose(2, 0, 1)):
+                if name in found:
+                    found[name].append(value.copy())
+        return {name: np.concatenate(values) for name, values in found.items()}
+
 
 def _answers(network: cv2.dnn.Net, picture: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    network.setInput(np.repeat(picture[None, None].astype(np.float32), 3, axis=1))
+    """Of one picture, (h, w) or (3, h, w)."""
+    network.setInput(np.broadcast_to(picture, (1, 3, *picture.shape[-2:])).astype(np.float32))
     names = network.getUnconnectedOutLayersNames()
     yield from zip(names, map(np.asarray, network.forward(names)), strict=True)
 

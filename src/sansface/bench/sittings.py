@@ -1,0 +1,182 @@
+"""Heads that are audited: what an attacker has of each, what was protected, and what was made of it.
+
+Photographs are read, and reconstructions keep their radiance: all this stays where it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sansface.audit.align import Placing
+from sansface.audit.attackers.naive import as_pictures
+from sansface.audit.detect import Face
+from sansface.audit.portraits import (
+    Portrait,
+    frame_of,
+    mesh_views,
+    photographed,
+    portraits,
+    protected_views,
+    radiance_views,
+)
+from sansface.bench.baseline import baseline_config, baseline_supervision
+from sansface.capture import Capture
+from sansface.errors import SansfaceError
+from sansface.formats import read_capture
+from sansface.protect.contents import Bundle
+from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.reconstruct.config import changed, preset
+from sansface.reconstruct.novel_views import TrainedHead, read_trained
+from sansface.reconstruct.run import reconstruct
+from sansface.reconstruct.supervision import from_bundle
+from sansface.surface import Mesh, read_mesh
+
+CPU = torch.device("cpu")
+KINDS = {"ours": "ours", "full RGB": "full_rgb"}
+"""Of reconstructions: their names in tables, and of `Sitting`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sitting:
+    """One head, twice: what an attacker has of it, and what was protected.
+
+    Attributes:
+        name: of the folder.
+        enrolled, probes: views of the face, of which none is in both.
+        capture: of the probes.
+        bundle: which the capture was protected as.
+        ours, full_rgb: folders of reconstructions that kept their radiance, from the bundle and from all
+            colours; None where there is none.
+    """
+
+    name: str
+    enrolled: list[Portrait]
+    probes: list[Portrait]
+    capture: Capture
+    bundle: Bundle
+    ours: Path | None = None
+    full_rgb: Path | None = None
+
+    def trained(self, kind: str) -> TrainedHead:
+        """What was reconstructed with its radiance.
+
+        Args:
+            kind: ours or full_rgb.
+
+        Raises:
+            SansfaceError: there is none.
+        """
+        folder = getattr(self, kind)
+        if folder is None:
+            raise SansfaceError(f"{self.name} has no reconstruction with its radiance; make it first.")
+        return read_trained(folder, CPU)
+
+    @property
+    def truth(self) -> Path:
+        """The true mesh, if it is there, in the capture's folder."""
+        return self.capture.frames[0].image.parents[1] / "gt.ply"
+
+    def mesh(self) -> Mesh:
+        """What a server made of the bundle.
+
+        Raises:
+            SansfaceError: it is not there.
+        """
+        if self.ours is None:
+            raise SansfaceError(f"{self.name} has no reconstruction; make it first.")
+        return read_mesh(self.ours / "mesh.ply")
+
+    def frontal(self) -> Portrait:
+        """Of the probes that in which the nose is most nearly between the eyes."""
+
+        def aside(one: Portrait) -> float:
+            right, left, nose = one.landmarks[:3, 0]
+            return abs(2 * nose - right - left) / max(abs(left - right), 1e-6)
+
+        return min(self.probes, key=aside)
+
+
+def read_sitting(
+    folder: Path, runs: Path, find: Callable[[np.ndarray], Face | None], protection: ProtectSettings
+) -> Sitting:
+    """Two captures of one head in FOLDER/a and FOLDER/b, or one, every second view of which is enrolled.
+
+    Runs are RUNS/NAME/ours and RUNS/NAME/full-rgb, or FOLDER/b-run.
+
+    Raises:
+        SansfaceError: a capture cannot be read, or shows no face.
+    """
+    twice = (folder / "a").is_dir()
+    capture = read_capture(folder / "b" if twice else folder)
+    probes = portraits(capture, find)
+    enrolled = portraits(read_capture(folder / "a"), find) if twice else probes[::2]
+    probes = probes if twice else probes[1::2]
+    if not enrolled or not probes:
+        raise SansfaceError(f"no face is found in the photographs of {folder}; give another head.")
+    ours = [path for path in (runs / folder.name / "ours", folder / "b-run") if (path / "mesh.ply").is_file()]
+    full = runs / folder.name / "full-rgb"
+    return Sitting(
+        folder.name,
+        enrolled,
+        probes,
+        capture,
+        protect(capture, protection),
+        ours[0] if ours else None,
+        full if (full / "mesh.ply").is_file() else None,
+    )
+
+
+def with_runs(sitting: Sitting, runs: Path, steps: int | None = None, seed: int = 0) -> Sitting:
+    """The same with both reconstructions, made where they are missing; their radiance is kept in RUNS.
+
+    steps: of stage 2, if not the preset's.
+    """
+    fewer = {} if steps is None else {"stage2": {"steps": steps}}
+    for kind in KINDS.values():
+        if getattr(sitting, kind) is not None:
+            continue
+        if kind == "ours":
+            supervision, config = from_bundle(sitting.bundle), preset("fast", sitting.bundle.resolution)
+        else:
+            settings = ProtectSettings(resolution=sitting.bundle.resolution)
+            supervision = baseline_supervision(sitting.capture, settings)
+            config = baseline_config(resolution=sitting.bundle.resolution)
+        out = runs / sitting.name / kind.replace("_", "-")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        reconstruct(
+            supervision,
+            out,
+            changed(config, fewer),
+            seed=seed,
+            device="cpu",
+            resume=out.is_dir(),
+            keep_radiance=True,
+        )
+        sitting = replace(sitting, **{kind: out})
+    return sitting
+
+
+def artefacts(sitting: Sitting, placing: Placing) -> dict[str, np.ndarray]:
+    """What table 2 compares, of the views probed: name to (n, side, side, 3) float32, as far as it is there.
+
+    The reduced original has the bundle's pixels: what the size hides, and not the operator, is seen by it.
+    """
+    modulus = protected_views(sitting.probes, sitting.bundle, placing)
+    found = {
+        "original": photographed(sitting.probes, placing),
+        "original, reduced": photographed(sitting.probes, placing, sitting.bundle.resolution),
+        "protected": as_pictures(modulus),
+        "protected, as a drawing": as_pictures(modulus, drawing=True),
+    }
+    if sitting.truth.is_file():
+        found["true mesh"] = mesh_views(sitting.probes, read_mesh(sitting.truth), placing)
+    for name, kind in KINDS.items():
+        folder = getattr(sitting, kind)
+        if folder is not None:
+            head, frame = sitting.trained(kind), frame_of(folder)
+            found[f"mesh, {name}"] = mesh_views(sitting.probes, read_mesh(folder / "mesh.ply"), placing)
+            found[f"rendering, {name}"] = radiance_views(sitting.probes, head, frame, placing)
+    return found

@@ -1,0 +1,178 @@
+"""One face in all kinds of pictures at the same place, and the tables that are made of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
+from sansface.audit.align import Placing, similarity
+from sansface.audit.detect import Face
+from sansface.audit.face_swap import SwapSettings
+from sansface.audit.portraits import FRONTAL, mesh_views, photographed, portraits, protected_views, window
+from sansface.audit.recognisers.gradients import Gradients
+from sansface.bench.audit_papers import attributes, face_swaps, histogram, recognition, table, transfers
+from sansface.bench.sittings import artefacts, read_sitting, with_runs
+from sansface.capture import Role
+from sansface.errors import SansfaceError
+from sansface.formats import read_capture
+from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.surface import Mesh, write_mesh
+
+PLACING = Placing(40, 14.0)
+FRONT = np.array([0.0, 0.0, 1.0])
+"""Of the ball, the way to the first of its cameras."""
+SPHERE = {"center": tuple(BALL_CENTER.tolist()), "radius": 1.3 * BALL_RADIUS}
+PROTECTION = ProtectSettings(32, **SPHERE)
+
+
+def on_the_ball(camera) -> np.ndarray:
+    """(5, 2) where the five landmarks of a face on the ball are seen, were it of glass."""
+    places = np.array([[-0.5, 0.4, 1], [0.5, 0.4, 1], [0, 0, 1.1], [-0.4, -0.5, 1], [0.4, -0.5, 1]])
+    return camera.project(BALL_CENTER + BALL_RADIUS * places)[0]
+
+
+def ball() -> Mesh:
+    sphere = trimesh.creation.icosphere(4, BALL_RADIUS)
+    return Mesh(sphere.vertices + BALL_CENTER, sphere.faces)
+
+
+def the_capture(folder: Path, views: int = 8):
+    make_tiny_capture(folder, size=96, views=views)
+    write_mesh(ball(), folder / "gt.ply")
+    (folder / "meta.json").write_text(
+        f'{{"center": {BALL_CENTER.tolist()}, "radius": {1.3 * BALL_RADIUS}, "unit": "mm"}}'
+    )
+    return read_capture(folder)
+
+
+class Finder:
+    """Knows where the face is: the pictures come in the order of the frames that are asked for."""
+
+    def __init__(self, capture, frontal=60.0):
+        sensitive = [frame.camera for frame in capture.frames if frame.role is Role.SENSITIVE]
+        rays = np.stack([camera.center - BALL_CENTER for camera in sensitive])
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        middle = rays.mean(axis=0) / np.linalg.norm(rays.mean(axis=0))
+        near = rays @ middle >= np.cos(np.radians(frontal))
+        self.cameras = [camera for camera, one in zip(sensitive, near, strict=True) if one]
+
+    def __call__(self, picture):
+        assert picture.dtype == np.uint8
+        return Face(1.0, on_the_ball(self.cameras.pop(0)))
+
+
+@pytest.fixture
+def seen(tmp_path):
+    capture = the_capture(tmp_path / "ball")
+    return capture, portraits(capture, Finder(capture), frontal=60.0)
+
+
+def test_only_views_from_before_the_face_in_which_it_is_found(seen):
+    capture, views = seen
+    assert 2 <= len(views) < sum(frame.role is Role.SENSITIVE for frame in capture.frames)
+    assert all(capture.frames[one.number].role is Role.SENSITIVE for one in views)
+    assert portraits(capture, lambda picture: None) == []
+
+
+def test_a_window_is_the_same_camera_seen_through_a_hole(seen):
+    for one in seen[1]:
+        camera, landmarks = window(one, PLACING)
+        np.testing.assert_allclose(on_the_ball(camera), landmarks, atol=1e-9)
+        # all of the square that is cut out lies in it
+        corners = np.array([[0, 0], [0, PLACING.side], [PLACING.side, 0], [PLACING.side, PLACING.side]])
+        fit = similarity(PLACING.landmarks, landmarks)
+        placed = corners @ fit[:, :2].T + fit[:, 2]
+        assert (placed >= 0).all()
+        assert (placed <= (camera.width, camera.height)).all()
+
+
+def test_a_mesh_lies_where_the_photograph_has_the_ball(seen):
+    capture, views = seen
+    placing = Placing(40, 12.0)  # so small that the outline is seen
+    photographs = photographed(views, placing).max(axis=3) > 0.02
+    meshes = (mesh_views(views, ball(), placing) < 0.98).any(axis=3)
+    for photograph, mesh in zip(photographs, meshes, strict=True):
+        assert 0.1 < mesh.mean() < 0.9
+        assert (photograph == mesh).mean() > 0.97
+    assert capture.sphere is not None
+
+
+def test_protected_pictures_lie_there_too(seen):
+    capture, views = seen
+    bundle = protect(capture, PROTECTION)
+    found = protected_views(views, bundle, PLACING)
+    assert found.shape == (len(views), 40, 40)
+    assert found.min() == 0
+    for one, values in zip(views, found, strict=True):
+        own = bundle.frames[one.number].values()
+        landmarks = on_the_ball(one.camera.resized(32, 32))
+        np.testing.assert_allclose(values, PLACING.cut(own, landmarks), atol=1e-5)
+        assert values.max() <= own.max() + 1e-6
+
+
+def test_fewer_pixels_are_blurred_ones(seen):
+    views = seen[1]
+    fine, coarse = photographed(views, PLACING), photographed(views, PLACING, 24)
+    assert fine.shape == coarse.shape
+    assert np.abs(np.diff(coarse, axis=2)).sum() < 0.9 * np.abs(np.diff(fine, axis=2)).sum()
+    np.testing.assert_allclose(photographed(views, PLACING, 500), fine)
+
+
+def test_a_table_of_recognition_says_where_the_control_fails(tmp_path):
+    """Balls that are all alike: nobody could tell them apart, and so nothing is proved."""
+    sittings = []
+    for number in range(3):
+        capture = the_capture(tmp_path / f"ball{number}", views=20)
+        find = Finder(capture, FRONTAL)
+        one = read_sitting(tmp_path / f"ball{number}", tmp_path, find, PROTECTION)
+        assert list(artefacts(one, PLACING)) == [
+            "original",
+            "original, reduced",
+            "protected",
+            "protected, as a drawing",
+            "true mesh",
+        ]
+        sittings.append(one)
+    text, found = recognition(sittings, [Gradients()], np.random.default_rng(0))
+    assert "control fails" in text
+    assert found["gradients"]["original"].identification.rank1.misses.value == pytest.approx(1 / 3)
+    assert histogram(found["gradients"], "gradients").startswith(b"\x89PNG")
+    known = {one.name: {"light": True} for one in sittings}
+    with pytest.raises(SansfaceError, match="tell nothing"):
+        attributes(sittings, known, [], np.random.default_rng(0))
+    with pytest.raises(SansfaceError, match="are not known"):
+        attributes(sittings, {}, [], np.random.default_rng(0))
+
+
+def test_markdown():
+    assert table(("a", "b"), [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+@pytest.mark.slow
+def test_reconstructions_are_made_once_and_shown_from_the_same_cameras(tmp_path):
+    """Balls, reconstructed hastily: their renderings lie where the photographs have them."""
+    sittings = []
+    for number in range(3):
+        capture = the_capture(tmp_path / f"ball{number}", views=20)
+        one = read_sitting(tmp_path / f"ball{number}", tmp_path, Finder(capture, FRONTAL), PROTECTION)
+        sittings.append(with_runs(one, tmp_path / "runs", steps=4) if number < 1 else one)
+    first = sittings[0]
+    again = read_sitting(tmp_path / "ball0", tmp_path / "runs", Finder(first.capture, FRONTAL), PROTECTION)
+    assert again.ours == first.ours is not None
+    assert again.full_rgb == first.full_rgb is not None
+    assert with_runs(again, tmp_path / "runs") is again
+    placing = Placing(40, 12.0)
+    shown = artefacts(first, placing)
+    whole = shown["original"].max(axis=3) > 0.02
+    for kind in ("ours", "full RGB"):
+        rendered = shown[f"rendering, {kind}"].max(axis=3) > 0.02
+        assert (rendered == whole).mean() > 0.9
+    text = transfers(sittings[:1], sittings, [Gradients()])
+    assert text.count("| gradients | ") == 2
+    assert text.count("control fails") == 4
+    few = SwapSettings(steps=2, batch=2, width=2, code=4)
+    assert "control fails" in face_swaps([(sittings[1], sittings[0])], sittings, [Gradients()], few)
+    with pytest.raises(SansfaceError, match="make it first"):
+        sittings[2].trained("ours")

@@ -76,9 +76,16 @@ def make(mi, model: HeadModel, number: int, which: int, place: Path, size: int, 
         "sitter": {"person": number, "seed": sitter.seed, "tone": sitter.tone, "samples": samples}
         | {"expression": sitter.expression, "hard_light": sitter.hard_light}
         | {"lamps_turned": lamps, "cameras_turned": ring},
+        "landmarks": landmarks(model, shape(model, sitter)).tolist(),
     }
     light = sitter.hard_light, lamps
     write_capture(mi, place, surfaces, cameras, sphere, meta, samples, show, *light, denoise=True)
+
+
+def landmarks(model: HeadModel, vertices: np.ndarray) -> np.ndarray:
+    """(5, 3) of a head: its right eye, left eye, nose tip, right and left corner of the mouth."""
+    marks = vertices[model.landmarks]
+    return np.stack([marks[36:42].mean(axis=0), marks[42:48].mean(axis=0), *marks[[30, 48, 54]]]).round(3)
 
 
 def turned(camera: Camera, center: np.ndarray, degrees: float) -> Camera:
@@ -96,7 +103,7 @@ def tell(folder: Path, size: int, samples: int) -> None:
         f"# Rendered people, each photographed twice\n\n{len(whole)} of {PEOPLE} are complete: "
         f"{', '.join(str(n) for n in whole)}.\n\n"
         "`personNN/a` (enrolled) and `personNN/b` (protected, another moment) are captures as "
-        "`make_captures.py` writes them: `images/NNN.png`, `masks/NNN.png`, `transforms.json`, `meta.json` "
+        "`make_captures.py` writes them, with the face's `landmarks` in meta.json: `images/NNN.png`, `masks/NNN.png`, `transforms.json`, `meta.json` "
         f"(tone, expression, light), `gt.ply` in mm, y up, the face along +z. {VIEWS} views of {size} pixels, "
         f"{samples} samples a pixel: the first {VIEWS - NEUTRAL} are sensitive, the last {NEUTRAL} neutral. "
         f"A folder is there when it is whole. Shape: `shape(model, person(NN))` of the benchmarks.\n"

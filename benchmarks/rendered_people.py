@@ -2,12 +2,12 @@
 
     python benchmarks/rendered_people.py FOLDER [--people 0 1 ...] [--size 160] [--samples 6]
 
-Each is a head of the parametric model with a skin of its own (`benchmark_heads`), of all tones of the scale in
-turn. FOLDER/person00/a is the capture that an attacker has enrolled, FOLDER/person00/b the one that is
+Each is a head of the parametric model with a skin of its own (`benchmark_heads`), of all tones of the scale
+in turn. FOLDER/person00/a is the capture that an attacker has enrolled, FOLDER/person00/b the one that is
 protected: of another moment, with another small expression, other light and cameras elsewhere. 24 views,
-eight of them neutral, masks, and the truth in millimetres; 80 captures take about 14 CPU-minutes. What is there is
-left alone, so the command can be stopped and gone on with; FOLDER/README.md says how far it is. Needs what
-`make_captures.py` needs.
+eight of them neutral, masks, and the truth in millimetres; 80 captures take about 16 CPU-minutes. What is
+there is left alone, so the command can be stopped and gone on with; FOLDER/README.md says how far it is.
+Needs what `make_captures.py` needs.
 """
 
 import argparse
@@ -103,9 +103,10 @@ def tell(folder: Path, size: int, samples: int) -> None:
         f"# Rendered people, each photographed twice\n\n{len(whole)} of {PEOPLE} are complete: "
         f"{', '.join(str(n) for n in whole)}.\n\n"
         "`personNN/a` (enrolled) and `personNN/b` (protected, another moment) are captures as "
-        "`make_captures.py` writes them, with the face's `landmarks` in meta.json: `images/NNN.png`, `masks/NNN.png`, `transforms.json`, `meta.json` "
-        f"(tone, expression, light), `gt.ply` in mm, y up, the face along +z. {VIEWS} views of {size} pixels, "
-        f"{samples} samples a pixel: the first {VIEWS - NEUTRAL} are sensitive, the last {NEUTRAL} neutral. "
+        "`make_captures.py` writes them: `images/NNN.png`, `masks/NNN.png`, `transforms.json`, `meta.json` "
+        "(tone, expression, light, landmarks of the face), `gt.ply` in mm, y up, the face along +z. "
+        f"{VIEWS} views of {size} pixels, {samples} samples a pixel: the first {VIEWS - NEUTRAL} are "
+        f"sensitive, the last {NEUTRAL} neutral. "
         f"A folder is there when it is whole. Shape: `shape(model, person(NN))` of the benchmarks.\n"
     )
     with written_beside(folder / "README.md") as beside:

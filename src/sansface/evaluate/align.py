@@ -21,8 +21,8 @@ def icp(points: np.ndarray, surface: Surface, normals: np.ndarray, iterations: i
     A round pairs every point p with its nearest point q, whose face has the normal n, and solves
     min over (w, t) of sum (n . (p + w x p + t - q))^2; the step is the rotation exp([w]) and the shift t, so
     it is a proper rigid motion however large w is. What the points leave open (a sphere's rotation) is left
-    as it is. points: (n, 3).  normals: (faces, 3) of the surface, or what else `query` numbers.  Returns (4, 4) float64
-    surface_from_points.
+    as it is. points: (n, 3).  normals: (faces, 3) of the surface, or what else `query` numbers.  Returns
+    (4, 4) float64 surface_from_points.
     """
     origin = points.mean(axis=0)
     size = np.linalg.norm(points - origin, axis=1).max()

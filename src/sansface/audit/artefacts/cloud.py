@@ -29,8 +29,9 @@ class Cloud:
 
     def query(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """points: (m, 3). Returns distance (m,), nearest point (m, 3) and its number (m,) int64."""
-        distance, nearest = self._tree.query(points)
-        return distance, self.points[nearest], nearest
+        distance, found = self._tree.query(points)
+        nearest = np.asarray(found)
+        return np.asarray(distance), self.points[nearest], nearest
 
     def drawn(self, count: int, rng: np.random.Generator) -> "Cloud":
         """So many of the points, or all if there are fewer."""

@@ -3,8 +3,8 @@
     min over w, e, motion of   Σ (n · (x_i(w, e) − q_i))² / s²  +  ‖w‖²  +  ‖e / e₀‖²
 
 where x_i are vertices of the model under the motion, q_i the nearest points of the surface with normals n.
-Linearised in the motion, solved in turn with the correspondences (as Amberg, Knothe and Vetter 2008 do with an
-expression-invariant model).
+Linearised in the motion, solved in turn with the correspondences (as Amberg, Knothe and Vetter 2008 do with
+an expression-invariant model).
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ LOWEST = -80.0
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """identity: (k,) in standard deviations.  motion: (4, 4) world_from_model, rigid.  vertices: (n, 3) of the
-    whole model with identity and expression, in its own frame.
+    """identity: (k,) in standard deviations.  motion: (4, 4) world_from_model, rigid.  vertices: (n, 3) of
+    the whole model with identity and expression, in its own frame.
     """
 
     identity: np.ndarray

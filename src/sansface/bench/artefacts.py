@@ -21,6 +21,9 @@ from sansface.errors import SansfaceError
 from sansface.files import read_json, write_json, write_text
 from sansface.reconstruct.config import AnyConfig
 
+LEAST = 4
+"""People: half of them are the background of the others."""
+
 
 def artefact_rows(
     folder: Path,
@@ -43,13 +46,13 @@ def artefact_rows(
         config: of the reconstructions that are missing.
 
     Raises:
-        SansfaceError: fewer than three people, a capture without landmarks, results of another seed or of
+        SansfaceError: fewer than four people, a capture without landmarks, results of another seed or of
             other people in `out`.
     """
     people = sorted(path for path in folder.glob("person*") if all((path / one).is_dir() for one in "ab"))
-    if len(people) < 3:
+    if len(people) < LEAST:
         raise SansfaceError(
-            f"{folder} holds {len(people)} people photographed twice, and three are the least; make them by "
+            f"{folder} holds {len(people)} people photographed twice, not {LEAST} or more; make them by "
             "benchmarks/rendered_people.py."
         )
     kinds = list(KINDS) if kinds is None else kinds

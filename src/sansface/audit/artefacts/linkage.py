@@ -13,6 +13,7 @@ from sansface.audit.scores import (
     calibrated,
     equal_error_rate,
 )
+from sansface.errors import SansfaceError
 
 DRAWS = 500
 
@@ -58,8 +59,13 @@ def linked(first: Views, second: Views, rates: Sequence[float], rng: np.random.G
         first, second: of one bundle and another of the same people.
         rates: false-match rates, for which thresholds are calibrated on the background.
         rng: draws halves and bootstrap.
+
+    Raises:
+        SansfaceError: fewer than four people.
     """
     people = int(first.labels.max()) + 1
+    if people < 4:
+        raise SansfaceError(f"{people} people have no halves of two, to link and to compare with; give four.")
     half = np.isin(np.arange(people), rng.permutation(people)[: people // 2])
     parts, thresholds = [], []
     for background in (half, ~half):
@@ -86,8 +92,16 @@ def _equal_error(parts: Sequence[np.ndarray], rng: np.random.Generator) -> Rate:
         return equal_error_rate(genuine, different)
 
     value = error([np.arange(len(part)) for part in parts])
-    drawn = [error([rng.integers(len(part), size=len(part)) for part in parts]) for _ in range(DRAWS)]
+    drawn = [error([_people(len(part), rng) for part in parts]) for _ in range(DRAWS)]
     return _rate(value, np.array(drawn), sum(part.size for part in parts))
+
+
+def _people(count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count,) people drawn with replacement, more than one of them."""
+    while True:
+        drawn = rng.integers(count, size=count)
+        if (drawn != drawn[0]).any():
+            return drawn
 
 
 def _pooled(scores: np.ndarray, who: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

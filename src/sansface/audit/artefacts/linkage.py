@@ -1,4 +1,4 @@
-"""Two bundles: are they of one person? No gallery is labelled; other people's bundles say what is usual."""
+"""Two bundles: are they of one person? No gallery is labelled; other people's bundles say what matches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,30 +30,25 @@ class Linkage:
     false: tuple[float, ...]
 
 
-def likeness(first: Views, second: Views, background: np.ndarray) -> np.ndarray:
+def likeness(first: Views, second: Views) -> np.ndarray:
     """How like each person's second bundle is to each one's first: (people, people) float64.
 
-    Of every descriptor the background's mean picture from that side is taken off, cosines are averaged over
-    pictures of one side, and standardised by those of the background's pairs of different people.
-
-    Args:
-        background: (people,) bool, of whom the attacker knows how pictures differ; what is said of the
-            others does not depend on one another.
+    Of every descriptor the mean picture from that side is taken off, over all bundles that the attacker has,
+    cosines are averaged over pictures of one side, and standardised over all pairs. No label is used.
     """
-    people = len(background)
+    people = int(first.labels.max()) + 1
     total = np.zeros((people, people))
     for name in first.described:
-        one, other = (_centred(views, name, first, background) for views in (first, second))
+        one, other = (_centred(views, name, first) for views in (first, second))
         scores = np.zeros((people, people))
         np.add.at(scores, second.labels, alike(one, other, name))
         scores /= np.bincount(second.labels, minlength=people)[:, None]
-        known = scores[np.ix_(background, background)][~np.eye(int(background.sum()), dtype=bool)]
-        total += (scores - known.mean()) / known.std()
+        total += (scores - scores.mean()) / max(float(scores.std()), 1e-12)
     return total / len(first.described)
 
 
 def linked(first: Views, second: Views, rates: Sequence[float], rng: np.random.Generator) -> Linkage:
-    """One half of the people is the background of the other, in turn.
+    """Thresholds for one half of the people are calibrated on the other, in turn.
 
     Args:
         first, second: of one bundle and another of the same people.
@@ -68,9 +63,8 @@ def linked(first: Views, second: Views, rates: Sequence[float], rng: np.random.G
         raise SansfaceError(f"{people} people have no halves of two, to link and to compare with; give four.")
     half = np.isin(np.arange(people), rng.permutation(people)[: people // 2])
     parts, thresholds = [], []
+    scores, apart = likeness(first, second), ~np.eye(people, dtype=bool)
     for background in (half, ~half):
-        scores = likeness(first, second, background)
-        apart = ~np.eye(people, dtype=bool)
         known = scores[np.outer(background, background) & apart]
         thresholds.append([calibrated(known, rate) for rate in rates])
         parts.append(scores[np.ix_(~background, ~background)])
@@ -117,9 +111,8 @@ def _rate(value: float, drawn: np.ndarray, tries: int) -> Rate:
     return Rate(value, float(low), float(high), tries)
 
 
-def _centred(views: Views, name: str, known: Views, background: np.ndarray) -> Views:
+def _centred(views: Views, name: str, known: Views) -> Views:
     values = views.described[name].astype(np.float64)
     for group in np.unique(views.groups):
-        usual = known.described[name][(known.groups == group) & background[known.labels]]
-        values[views.groups == group] -= usual.mean(axis=0)
+        values[views.groups == group] -= known.described[name][known.groups == group].mean(axis=0)
     return Views(views.labels, views.groups, {name: values})

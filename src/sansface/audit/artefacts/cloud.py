@@ -12,8 +12,8 @@ from sansface.evaluate.align import move
 from sansface.evaluate.raycast import Caster, visible_hits
 from sansface.surface import Mesh
 
-RAYS = 96
-"""A side of a camera's picture: on a head of 400 mm two to four millimetres apart."""
+RAYS = 64
+"""A side of a camera's picture: from each of the cameras six millimetres apart on a head."""
 
 
 @dataclass(frozen=True, eq=False)

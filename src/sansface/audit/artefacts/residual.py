@@ -7,9 +7,9 @@ import numpy as np
 from sansface.audit.artefacts.cloud import Cloud
 from sansface.evaluate.align import icp
 
-POINTS = 1500
+POINTS = 600
 """Of a probe, that are brought onto the scan."""
-ITERATIONS = 15
+ITERATIONS = 12
 FARTHEST = 0.1
 """Share of the points that counts no further: hair, and what one of the two does not have."""
 

@@ -20,7 +20,8 @@ VERTICES = 2000
 ROUNDS = 8
 NOISE = 15.0
 """s: of a vertex's distance, mm. Errors of neighbours go together, so it is far larger than any of them: of
-six rendered people's reconstructions 5 names two rightly, for the coefficients follow the errors, and 15 five."""
+the reconstructions of six rendered people, 5 mm name two rightly, for the coefficients follow the errors, and
+15 mm five."""
 EXPRESSION = 0.3
 """e₀: of an expression's weight."""
 REACH = 15.0

@@ -86,11 +86,11 @@ def shape(model: HeadModel, sitter: Sitter) -> np.ndarray:
     return model.vertices(weights, sitter.expression)
 
 
-def sit(model: HeadModel, sitter: Sitter) -> list[Painted]:
-    """All surfaces of a sitter."""
+def sit(model: HeadModel, sitter: Sitter, subdivisions: int = SUBDIVISIONS) -> list[Painted]:
+    """All surfaces of a sitter, the skin so often subdivided."""
     rng = np.random.default_rng([sitter.seed, 1])
     vertices = shape(model, sitter)
-    placed, mean, faces = _subdivided(model, vertices, model.skin, SUBDIVISIONS)
+    placed, mean, faces = _subdivided(model, vertices, model.skin, subdivisions)
     colour = _skin(mean, model, sitter, rng)
     result = [_cut(Painted(Mesh(placed, faces), colour, "skin"))]
     iris = IRISES[rng.integers(len(IRISES))]

@@ -12,7 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
+from denoise import denoised
 from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.demo import OFFSET, SCALE, demo_cameras
 from sansface.evaluate.raycast import Caster
@@ -100,12 +102,18 @@ def renderer():
     return mi
 
 
-def lit(mi, surfaces: Sequence[Painted], hard: bool, sphere: Sphere) -> dict:
+def lit(
+    mi, surfaces: Sequence[Painted], hard: bool, sphere: Sphere, turn: float = 0.0, denoise: bool = False
+) -> dict:
     """Surfaces and light, without a camera.
 
-    hard: one small strong lamp instead of large soft ones.
+    hard: one small strong lamp instead of large soft ones.  turn: of the lamps around the vertical, degrees.
+    denoise: `photograph` will be asked to.
     """
-    result: dict = {"type": "scene", "integrator": {"type": "path", "max_depth": 6, "hide_emitters": True}}
+    paths = {"type": "path", "max_depth": 6, "hide_emitters": True}
+    # Albedo and normals come along, for whoever takes out the noise.
+    seen_too = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal", "paths": paths}
+    result: dict = {"type": "scene", "integrator": seen_too if denoise else paths}
     for number, one in enumerate(surfaces):
         bsdf = mi.load_dict(
             {
@@ -134,8 +142,9 @@ def lit(mi, surfaces: Sequence[Painted], hard: bool, sphere: Sphere) -> dict:
     lamps = [((0.8, 0.9, 1.6), 0.10, 380.0)] if hard else [
         ((1.6, 1.4, 1.8), 1.0, 3.2), ((-2.0, 0.8, 0.9), 1.0, 1.8), ((0.2, 1.6, -2.2), 1.0, 2.2),
     ]  # fmt: skip
+    turned = Rotation.from_euler("y", turn, degrees=True)
     for number, (place, size, radiance) in enumerate(lamps):
-        at = sphere.center + 2.2 * sphere.radius * np.array(place)
+        at = sphere.center + 2.2 * sphere.radius * turned.apply(place)
         result[f"lamp{number}"] = {
             "type": "rectangle",
             "to_world": T().look_at(origin=at.tolist(), target=sphere.center.tolist(), up=[0, 1, 0])
@@ -145,8 +154,13 @@ def lit(mi, surfaces: Sequence[Painted], hard: bool, sphere: Sphere) -> dict:
     return result
 
 
-def photograph(mi, world, camera: Camera, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(h, w, 3) uint8 sRGB before a wall, and (h, w) uint8 coverage."""
+def photograph(
+    mi, world, camera: Camera, samples: int, seed: int, denoise: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """(h, w, 3) uint8 sRGB before a wall, and (h, w) uint8 coverage.
+
+    denoise: if the world is lit so.
+    """
     to_world = np.linalg.inv(camera.cam_from_world) @ np.diag([-1.0, -1.0, 1.0, 1.0])
     sensor = mi.load_dict(
         {
@@ -165,7 +179,9 @@ def photograph(mi, world, camera: Camera, samples: int, seed: int) -> tuple[np.n
         }
     )
     picture = np.array(mi.render(world, sensor=sensor, spp=samples, seed=seed), dtype=np.float32)
-    light, coverage = picture[:, :, :3], picture[:, :, 3:].clip(0, 1)
+    light, coverage = picture[:, :, :3], picture[:, :, 3:4].clip(0, 1)
+    if denoise:
+        light = denoised(light, picture[:, :, 4:7], picture[:, :, 7:10], coverage)
     down, across = np.mgrid[0 : camera.height, 0 : camera.width] / camera.height
     wall = (0.30 - 0.12 * down + 0.03 * np.sin(9 * across))[..., None] * np.float32([0.95, 1.0, 1.06])
     image = srgb((light + (1 - coverage) * wall).astype(np.float32).clip(0, 1))
@@ -182,19 +198,22 @@ def write_capture(
     samples: int,
     show: Callable[[float], None],
     hard: bool = False,
+    turn: float = 0.0,
+    denoise: bool = False,
 ) -> None:
     """Photograph the surfaces with every camera into a capture beside, and rename it when it is whole.
 
-    meta: of meta.json.  samples: paths a pixel.  show: told the share that is done.
+    meta: of meta.json.  samples: paths a pixel.  show: told the share that is done.  hard, turn: the light.
+    denoise: for few samples.
     """
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     for name in ("images", "masks"):
         (part / name).mkdir(parents=True)
-    world = mi.load_dict(lit(mi, surfaces, hard, sphere))
+    world = mi.load_dict(lit(mi, surfaces, hard, sphere, turn, denoise))
     frames = []
     for number, (camera, role) in enumerate(cameras):
-        image, mask = photograph(mi, world, camera, samples, number)
+        image, mask = photograph(mi, world, camera, samples, number, denoise)
         places = [part / name / f"{number:03d}.png" for name in ("images", "masks")]
         cv2.imwrite(str(places[0]), image[..., ::-1])
         cv2.imwrite(str(places[1]), mask)

@@ -172,7 +172,7 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
         mine = [leak for leak in found if leak.way == way]
         cells = [f"`{way}`", "nothing is shared", "–", "–"]
         if mine[0].single is not None and mine[0].chance is not None:
-            single = float(np.mean([leak.single for leak in mine]))
+            single = float(np.mean([leak.single or 0.0 for leak in mine]))
             alone = f"{100 * single:.1f}"
             if len(mine) == 1:
                 alone += f" [{100 * (mine[0].low or 0):.1f}, {100 * (mine[0].high or 0):.1f}]"

@@ -1,19 +1,28 @@
 """Rigid alignment: rotation and translation, never a scale, never a reflection."""
 
+from typing import Protocol
+
 import numpy as np
 
-from sansface.evaluate.distance import Nearest
 from sansface.surface.mesh import Mesh
 
 
-def icp(points: np.ndarray, surface: Nearest, normals: np.ndarray, iterations: int = 40) -> np.ndarray:
+class Surface(Protocol):
+    """What a point is brought onto, such as `evaluate.distance.Nearest`."""
+
+    def query(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """points: (n, 3). Distance (n,), nearest point (n, 3), and which face or point it is of (n,)."""
+        ...
+
+
+def icp(points: np.ndarray, surface: Surface, normals: np.ndarray, iterations: int = 40) -> np.ndarray:
     """The rigid motion that takes the points onto the surface: point-to-plane ICP (Chen & Medioni 1992).
 
     A round pairs every point p with its nearest point q, whose face has the normal n, and solves
     min over (w, t) of sum (n . (p + w x p + t - q))^2; the step is the rotation exp([w]) and the shift t, so
     it is a proper rigid motion however large w is. What the points leave open (a sphere's rotation) is left
-    as it is. points: (n, 3).  normals: (faces, 3) of the surface.  Returns (4, 4) float64
-    surface_from_points.
+    as it is. points: (n, 3).  normals: (faces, 3) of the surface, or what else `query` numbers.  Returns
+    (4, 4) float64 surface_from_points.
     """
     origin = points.mean(axis=0)
     size = np.linalg.norm(points - origin, axis=1).max()

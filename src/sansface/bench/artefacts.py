@@ -1,0 +1,133 @@
+"""What each artefact leaks of people photographed twice: once for an attacker, once for a server.
+
+FOLDER/personNN/a, b        captures with landmarks, made by benchmarks/rendered_people.py
+FOLDER/personNN/b-run       the reconstruction of b, made here where it is missing
+OUT/rows/KIND.json          what was measured of one kind of artefact, each once
+OUT/artefacts.md, .csv      all of it
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sansface.audit.artefacts.material import Material
+from sansface.audit.artefacts.rows import KINDS, Found, Row
+from sansface.audit.recognisers.recogniser import Recogniser
+from sansface.audit.scores import Rate
+from sansface.errors import SansfaceError
+from sansface.files import read_json, write_json, write_text
+from sansface.reconstruct.config import AnyConfig
+
+LEAST = 4
+"""People: half of them are the background of the others."""
+
+
+def artefact_rows(
+    folder: Path,
+    out: Path,
+    seed: int = 0,
+    progress: Callable[[float, str], None] = lambda done, note: None,
+    recognisers: Sequence[Recogniser] | None = None,
+    kinds: Sequence[str] | None = None,
+    config: AnyConfig | None = None,
+) -> list[Row]:
+    """Attack every kind of artefact that was not attacked yet, and write the table.
+
+    Args:
+        folder: of the people, see above.
+        out: for the results.
+        seed: of protection, reconstructions and attacks.
+        progress: told the share that is done and what is done next.
+        recognisers: None for those whose weights are here.
+        kinds: some of `KINDS`; None for all.
+        config: of the reconstructions that are missing.
+
+    Raises:
+        SansfaceError: fewer than four people, a capture without landmarks, results of another seed or of
+            other people in `out`.
+    """
+    people = sorted(path for path in folder.glob("person*") if all((path / one).is_dir() for one in "ab"))
+    if len(people) < LEAST:
+        raise SansfaceError(
+            f"{folder} holds {len(people)} people photographed twice, not {LEAST} or more; make them by "
+            "benchmarks/rendered_people.py."
+        )
+    kinds = list(KINDS) if kinds is None else kinds
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise SansfaceError(f"there is no artefact {unknown[0]!r}; choose of {', '.join(KINDS)}.")
+    known = {"seed": seed, "people": [path.name for path in people]}
+    material = Material(people, seed, recognisers, config)
+    found: dict[str, Found] = {}
+    for number, kind in enumerate(kinds):
+        progress(number / len(kinds), kind)
+        path = out / "rows" / f"{kind}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            one = KINDS[kind](material)
+            write_json(path, known | {"rows": [asdict(row) for row in one.rows], "more": one.more})
+        found[kind] = _read(path, known)
+        write_text(out / "artefacts.md", markdown(found))
+        write_text(out / "artefacts.csv", as_csv(found))
+    progress(1.0, "done")
+    return [row for one in found.values() for row in one.rows]
+
+
+def markdown(found: dict[str, Found]) -> str:
+    """All rows, then what is no rank-1."""
+    lines = _head("artefact", "enrolled", "attacker", "shown", "rank-1, %", "guessing, %")
+    for row in (row for one in found.values() for row in one.rows):
+        rank1 = _percent(row.rank1.value, row.rank1.low, row.rank1.high)
+        guessing = _percent(row.chance, row.low, row.high)
+        lines.append(_line(row.artefact, row.enrolled, row.attacker, row.shown, rank1, guessing))
+    if "links" in found:
+        lines += ["", *_head("two bundles of one person", "EER, %", "TAR, % at FMR 0.1", "at 0.01")]
+        for name, said in found["links"].more["links"].items():
+            rates = [said["error"], *said["matched"]]
+            lines.append(_line(name, *(_percent(r["value"], r["low"], r["high"]) for r in rates)))
+    if "protected" in found:
+        lines += ["", *_head("azimuth, °", "height, °", "rank-1 of one protected picture, %")]
+        for at in sorted(found["protected"].more["directions"], key=lambda one: one["azimuth"]):
+            lines.append(_line(f"{at['azimuth']:.0f}", f"{at['height']:.0f}", f"{100 * at['rank1']:.1f}"))
+    return "\n".join(lines) + "\n"
+
+
+def _head(*cells: str) -> list[str]:
+    return [_line(*cells), "|" + "---|" * len(cells)]
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def as_csv(found: dict[str, Found]) -> str:
+    """All rows."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["artefact", "enrolled", "attacker", "shown"]
+    writer.writerow([*head, "rank1", "low", "high", "tries", "chance", "chance_low", "chance_high"])
+    for row in (row for one in found.values() for row in one.rows):
+        rate = row.rank1
+        told = [rate.value, rate.low, rate.high, rate.tries, row.chance, row.low, row.high]
+        writer.writerow([row.artefact, row.enrolled, row.attacker, row.shown, *told])
+    return text.getvalue()
+
+
+def _read(path: Path, known: dict[str, Any]) -> Found:
+    said = read_json(path)
+    try:
+        rows = [Row(**(row | {"rank1": Rate(**row["rank1"])})) for row in said["rows"]]
+        same = all(said[key] == value for key, value in known.items())
+        more = dict(said["more"])
+    except (KeyError, TypeError) as error:
+        raise SansfaceError(f"{path} is damaged; remove it and run again.") from error
+    if not same:
+        raise SansfaceError(f"{path} is of another seed or of other people; give another folder for results.")
+    return Found(rows, more)

@@ -1,0 +1,75 @@
+"""The frontier: its lines say what was measured, and nothing is measured twice."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from sansface.audit.kept import Kept
+from sansface.bench import privacy
+from sansface.cli import main
+from sansface.errors import SansfaceError
+from sansface.protect.pipeline import ProtectSettings
+
+LEAKS = [
+    privacy.Leak("standard", 0, "parrot", 0.8, 0.7, 0.9, 1.0, 0.02),
+    privacy.Leak("strict", 0, "outlines", 0.1, 0.05, 0.2, 0.4, 0.02),
+    privacy.Leak("paranoid", 0, None, None, None, None, None, None),
+]
+SCORES = {"standard": {"ball": [1e-3, 2e-3]}, "strict": {"ball": [3e-3]}, "paranoid": {"ball": [6e-3]}}
+
+
+def test_a_line_says_what_is_read_and_what_it_costs():
+    lines = privacy.table(LEAKS, SCORES).splitlines()
+    assert lines[0].split(" | ")[-1] == "ball |"
+    assert lines[2] == "| `standard` | 80.0 [70.0, 90.0] | 100.0 | 40.0 | 1.50 (× 1.00) |"
+    assert lines[3] == "| `strict` | 10.0 [5.0, 20.0] | 40.0 | 5.0 | 3.00 (× 2.00) |"
+    assert lines[4] == "| `paranoid` | nothing is shared | – | – | 6.00 (× 4.00) |"
+
+
+def test_several_seeds_give_their_mean():
+    more = [*LEAKS[:1], privacy.Leak("standard", 1, "parrot", 0.6, 0.5, 0.7, 0.8, 0.02)]
+    assert "| `standard` | 70.0 | 90.0 | 35.0 |" in privacy.table(more, {})
+
+
+def test_the_figure_has_a_place_for_each_way(tmp_path):
+    text = privacy.write(LEAKS, SCORES, tmp_path)
+    assert (tmp_path / "frontier.md").read_text(encoding="utf-8") == text
+    said = json.loads((tmp_path / "frontier.json").read_text(encoding="utf-8"))
+    assert [leak["way"] for leak in said["leaks"]] == ["standard", "strict", "paranoid"]
+    picture = cv2.imread(str(tmp_path / "frontier.png"))
+    red = (picture[:, :, 2] > 180) & (picture[:, :, 0] < 90) & (picture[:, :, 1] < 90)
+    assert cv2.connectedComponents(red.astype(np.uint8))[0] - 1 == 3
+    one = privacy.figure(LEAKS[:1], SCORES)
+    assert one != (tmp_path / "frontier.png").read_bytes()
+
+
+def test_where_nothing_is_shared_nobody_is_asked_for_and_what_is_known_is_read(tmp_path):
+    def of(ways: list[str]) -> list[privacy.Leak]:
+        quiet = torch.device("cpu"), lambda done, note: None
+        return privacy.leaks(
+            tmp_path / "nobody", [], ways, ["parrot"], [0], tmp_path / "out", Kept(None), *quiet
+        )
+
+    assert of(["paranoid"]) == [LEAKS[2]]
+    with pytest.raises(SansfaceError, match="no folder"):
+        of(["standard"])
+    known = tmp_path / "out" / "leaks" / "standard-parrot-0.json"
+    known.write_text(json.dumps(LEAKS[0].__dict__), encoding="utf-8")
+    assert of(["standard"]) == LEAKS[:1]
+    known.write_text(json.dumps({"way": "standard"}), encoding="utf-8")
+    with pytest.raises(SansfaceError, match="is damaged"):
+        of(["standard"])
+
+
+def test_every_way_can_be_protected():
+    assert len({ProtectSettings(**way) for way in privacy.WAYS.values()}) == len(privacy.WAYS)
+
+
+def test_a_way_that_is_none_is_refused(tmp_path: Path, capsys):
+    command = ["bench", "privacy", "HEAD", "--people", "LFW", "--out", str(tmp_path / "out"), "--way", "more"]
+    assert main(command) == 1
+    assert "there is no way 'more' to protect" in capsys.readouterr().err

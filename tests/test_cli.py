@@ -21,7 +21,9 @@ import sansface as sf
 from conftest import BALL_CENTER, BALL_RADIUS, ROOT, make_tiny_capture
 from sansface import cli, demo, evaluate
 from sansface.evaluate import compare
+from sansface.protect.bundle import read_bundle
 from sansface.protect.operators import OPERATORS
+from sansface.protect.presets import PRESETS
 from sansface.reconstruct import config as reconstruct_config
 from sansface.reconstruct import pictures
 
@@ -510,8 +512,19 @@ def test_no_option_shares_the_colours_of_a_sensitive_frame(say):
     assert options == {
         "--help", "--out", "--operator", "--resolution", "--bits", "--share-masks", "--no-share-masks",
         "--center", "--radius", "--sheet", "--overwrite", "--blur", "--noise", "--gain",
-        "--format", "--frame-out", "--share-frame",
+        "--format", "--frame-out", "--share-frame", "--preset",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("preset", "says"), [("strict", "the outline only"), ("paranoid", "but their cameras")]
+)
+def test_presets_share_less_of_sensitive_photographs(ball, tmp_path, say, preset, says):
+    _, told, _ = say("protect", ball, "-o", tmp_path / "head.sfb", "--preset", preset)
+    assert says in told
+    bundle = read_bundle(tmp_path / "head.sfb")
+    assert bundle.share is PRESETS[preset]
+    assert not any(frame.shared().any() for frame in bundle.frames if frame.role == "sensitive")
 
 
 @pytest.mark.parametrize(

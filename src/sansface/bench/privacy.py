@@ -205,6 +205,9 @@ def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> 
             axes.annotate(way, place, xytext=(4, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="surface error, in multiples of standard's", ylabel="right person named, one picture, %")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.margins(x=0.15)  # for the names
     axes.set_ylim(bottom=-2)
     file = io.BytesIO()
     drawing.savefig(file, format="png", dpi=150, metadata={"Software": None})

@@ -5,7 +5,6 @@ clear ones, which they can protect in the same way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from sansface.audit.attackers.descriptors import describe
 from sansface.audit.attackers.distillation import DistillationSettings, Student, distil, embed
 from sansface.audit.attackers.integration import IntegrationSettings, integrate
 from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
-from sansface.audit.attackers.layers import InnerLayers, enlarged
+from sansface.audit.attackers.layers import InnerLayers, describe_layers
+from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.naive import naive
 from sansface.audit.attackers.outlines import describe_outlines
 from sansface.audit.attackers.parrot import name_people, weighed
 from sansface.audit.kept import Kept
-from sansface.audit.recognisers.onnx import OnnxRecogniser
+from sansface.audit.recognisers.onnx import layers_of
 from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.scores import by_person, similarities
 from sansface.audit.sigma import protecting
@@ -145,22 +145,19 @@ class Attempts:
         if self.outlines is None:
             raise SansfaceError("the bundle shares no outlines to attack; leave that attacker out.")
         self.progress(0.1, "outlines")
-        layers, described = _layers(self.recognisers), []
+        layers, described = layers_of(self.recognisers), []
         for outlines in self.outlines:
-            both = np.concatenate([outlines, outlines[:, :, ::-1]])
-            found = describe_outlines(both)
-            large = enlarged(both, self.placed.eyes) if layers else both
-            for name, network in layers.items():
-                found |= {f"{name} {layer}": values for layer, values in network(large).items()}
-            described.append({name: np.stack(np.split(one, 2), axis=1) for name, one in found.items()})
+            both = _mirrored(outlines)
+            found = describe_outlines(both) | describe_layers(layers, both, self.placed.eyes)
+            described.append(_with_mirror_images(found))
         owners = np.unique(self.owners, return_inverse=True)[1]
         rng = np.random.default_rng(self.seeds["outlines"])
         scores = name_people(described[0], owners, described[1], rng).scores
-        return {", ".join(["linear models", *(f"layers of {name}" for name in layers)]): scores}
+        return {_learnt(layers): scores}
 
     def parrot(self) -> Scores:
         """Linear models on descriptors; a student; and the models with the student's descriptors besides."""
-        layers = _layers(self.recognisers)
+        layers = layers_of(self.recognisers)
         student = None if self.settings.student is None else self._student(self.settings.student)
         self.progress(0.3, "parrot")
         every = [self._described(pictures, layers, student) for pictures in self.enrolled]
@@ -168,7 +165,7 @@ class Attempts:
         probes = self._described(self.probes, layers, student)
         owners = np.unique(self.owners, return_inverse=True)[1]
         everything = name_people(gallery, owners, probes, np.random.default_rng(self.seeds["parrot"]))
-        learnt = ", ".join(["linear models", *(f"layers of {name}" for name in layers)])
+        learnt = _learnt(layers)
         if student is None:
             return {learnt: everything.scores}
         without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
@@ -221,7 +218,7 @@ class Attempts:
         )
         return distil(
             self._clear(),
-            torch.from_numpy(np.concatenate([_unit(one) for one in self.taught.values()], axis=1)),
+            torch.from_numpy(np.concatenate([directions(one) for one in self.taught.values()], axis=1)),
             self.placed.side,
             protecting(self.protection, generator),
             settings,
@@ -257,26 +254,24 @@ class Attempts:
         self, pictures: np.ndarray, layers: Mapping[str, InnerLayers], student: Student | None
     ) -> dict[str, np.ndarray]:
         """Name to (n, 2, d): of pictures and their mirror images."""
-        both = np.concatenate([pictures, pictures[:, :, ::-1]])
-        found = describe(both)
-        large = enlarged(both, self.placed.eyes) if layers else both
-        for name, network in layers.items():
-            found |= {f"{name} {layer}": values for layer, values in network(large).items()}
+        both = _mirrored(pictures)
+        found = describe(both) | describe_layers(layers, both, self.placed.eyes)
         said = () if student is None else embed(student, torch.from_numpy(both))
         for name, values in zip(("embedding", "features"), said, strict=False):
             found[f"{STUDENT}'s {name}"] = values.cpu().numpy()
-        return {name: np.stack(np.split(values, 2), axis=1) for name, values in found.items()}
+        return _with_mirror_images(found)
 
 
-def _layers(recognisers: Sequence[Recogniser]) -> dict[str, InnerLayers]:
-    """Of those recognisers that have such layers; a parrot does without the others'."""
-    found = {}
-    for one in recognisers:
-        if isinstance(one, OnnxRecogniser):
-            with suppress(SansfaceError):
-                found[one.name] = one.layers()
-    return found
+def _mirrored(pictures: np.ndarray) -> np.ndarray:
+    """(2n, h, w): pictures, and then their mirror images."""
+    return np.concatenate([pictures, pictures[:, :, ::-1]])
 
 
-def _unit(embeddings: np.ndarray) -> np.ndarray:
-    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+def _with_mirror_images(described: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Name to (n, 2, d), of what `_mirrored` pictures gave, (2n, d)."""
+    return {name: np.stack(np.split(values, 2), axis=1) for name, values in described.items()}
+
+
+def _learnt(layers: Mapping[str, InnerLayers]) -> str:
+    """With what a parrot learns, in words."""
+    return ", ".join(["linear models", *(f"layers of {name}" for name in layers)])

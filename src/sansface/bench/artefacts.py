@@ -16,6 +16,7 @@ from typing import Any
 from sansface.audit.artefacts.material import Material
 from sansface.audit.artefacts.rows import KINDS, Found, Row
 from sansface.audit.recognisers.recogniser import Recogniser
+from sansface.audit.report import percent
 from sansface.audit.scores import Rate
 from sansface.errors import SansfaceError
 from sansface.files import read_json, write_json, write_text
@@ -80,14 +81,14 @@ def markdown(found: dict[str, Found]) -> str:
     """All rows, then what is no rank-1."""
     lines = _head("artefact", "enrolled", "attacker", "shown", "rank-1, %", "guessing, %")
     for row in (row for one in found.values() for row in one.rows):
-        rank1 = _percent(row.rank1.value, row.rank1.low, row.rank1.high)
-        guessing = _percent(row.chance, row.low, row.high)
+        rank1 = percent(row.rank1)
+        guessing = percent(Rate(row.chance, row.low, row.high, row.rank1.tries))
         lines.append(_line(row.artefact, row.enrolled, row.attacker, row.shown, rank1, guessing))
     if "links" in found:
         lines += ["", *_head("two bundles of one person", "EER, %", "TAR, % at FMR 0.1", "at 0.01")]
         for name, said in found["links"].more["links"].items():
             rates = [said["error"], *said["matched"]]
-            lines.append(_line(name, *(_percent(r["value"], r["low"], r["high"]) for r in rates)))
+            lines.append(_line(name, *(percent(Rate(**rate)) for rate in rates)))
     if "protected" in found:
         lines += ["", *_head("azimuth, °", "height, °", "rank-1 of one protected picture, %")]
         for at in sorted(found["protected"].more["directions"], key=lambda one: one["azimuth"]):
@@ -101,10 +102,6 @@ def _head(*cells: str) -> list[str]:
 
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _percent(value: float, low: float, high: float) -> str:
-    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def as_csv(found: dict[str, Found]) -> str:

@@ -42,6 +42,7 @@ from sansface.audit.portraits import (
 from sansface.audit.protected import protected
 from sansface.audit.recognisers.onnx import OnnxRecogniser
 from sansface.audit.recognisers.recogniser import Recogniser
+from sansface.audit.report import percent
 from sansface.audit.scores import Rate, Threshold, calibrated, similarities
 from sansface.audit.split import split
 from sansface.audit.transfer import taken_for
@@ -159,7 +160,7 @@ def attributes(
         grams["original"], others, people, np.random.default_rng(seed)
     )
     rows = [
-        [kind, *(f"{100 * one:.0f}" for one in precision.each), _percent(precision.mean)]
+        [kind, *(f"{100 * one:.0f}" for one in precision.each), percent(precision.mean)]
         for kind, precision in found.items()
     ]
     rows.append(
@@ -312,9 +313,9 @@ def _recognition_table(found: Mapping[str, Mapping[str, Accuracy]]) -> Markdown:
                     recogniser,
                     name,
                     str(rank1.tries),
-                    _percent(verified) if of["original"].proves or name == "original" else "control fails",
+                    percent(verified) if of["original"].proves or name == "original" else "control fails",
                     f"{100 * one.verification.fmr:.1f}",
-                    _percent(rank1) if of["original"].names or name == "original" else "control fails",
+                    percent(rank1) if of["original"].names or name == "original" else "control fails",
                     f"{one.same.mean():.3f}",
                     f"{one.other.mean():.3f}",
                 ]
@@ -379,10 +380,6 @@ def _flat(name: str, network: InnerLayers, pictures: np.ndarray) -> dict[str, np
         f"{name} {layer}": (np.sign(values) * np.sqrt(np.abs(values))).reshape(len(values), -1)
         for layer, values in maps.items()
     }
-
-
-def _percent(rate: Rate) -> str:
-    return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
 def _number(rate: Rate) -> str:

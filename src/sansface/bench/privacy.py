@@ -7,12 +7,14 @@ with a true mesh by `bench.paper`. The strongest attacker who sees a single pict
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from sansface.audit.align import Placing
 from sansface.audit.attempts import AuditSettings
 from sansface.audit.kept import Kept
 from sansface.audit.people import People, read_people
@@ -87,6 +89,7 @@ def leaks(
         attackers: those tried where there is σ.
     """
     result = []
+    people = lru_cache(1)(lambda placed, outlined: _people(folder, recognisers, placed, outlined, kept))
     for number, (way, seed) in enumerate((way, seed) for way in ways for seed in seeds):
         on_progress(number / (len(ways) * len(seeds)), f"attacking {way}")
         protection = ProtectSettings(**WAYS[way])
@@ -98,9 +101,9 @@ def leaks(
         if protection.share is not Share.CAMERA:
             settings = AuditSettings(applicable(attackers, protection), student=None)
             placed = placing(protection)
-            people = _people(folder, recognisers, protection, kept)
+            read = people(placed, protection.share is Share.OUTLINE)
             rng = np.random.default_rng(seed)
-            found = audit(people, recognisers, protection, placed, rng, settings, kept=kept, device=device)
+            found = audit(read, recognisers, protection, placed, rng, settings, kept=kept, device=device)
             leak = _leak(way, seed, found)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_json(place, asdict(leak))
@@ -109,14 +112,12 @@ def leaks(
 
 
 def _people(
-    folder: Path, recognisers: Sequence[Recogniser], protection: ProtectSettings, kept: Kept
+    folder: Path, recognisers: Sequence[Recogniser], placed: Placing, outlined: bool, kept: Kept
 ) -> People:
     """Everybody whose face is as large as the default way asks for, whatever the way."""
-    placed = placing(protection)
     placings = tuple({one.placing for one in recognisers} | {placed, finer(placed)})
     least = placing(ProtectSettings()).eyes
-    outlined = placed if protection.share is Share.OUTLINE else None
-    return read_people(folder, placings, least_eyes=least, kept=kept, outlined=outlined)
+    return read_people(folder, placings, least_eyes=least, kept=kept, outlined=placed if outlined else None)
 
 
 def _leak(way: str, seed: int, found: Audit) -> Leak:

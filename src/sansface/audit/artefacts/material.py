@@ -13,7 +13,7 @@ from sansface.audit.artefacts.sitting import FRONT, Sitting, read_sitting
 from sansface.audit.artefacts.uploads import clear_views, neutral_views, protected_views, silhouette_views
 from sansface.audit.artefacts.views import Views, alike, named
 from sansface.audit.attackers.layers import InnerLayers
-from sansface.audit.recognisers.onnx import OnnxRecogniser
+from sansface.audit.recognisers.onnx import layers_of
 from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.recognisers.registry import OURS, recogniser
 from sansface.capture import Role
@@ -74,12 +74,7 @@ class Material:
 
     @cached_property
     def layers(self) -> dict[str, InnerLayers]:
-        found = {}
-        for one in self.recognisers:
-            if isinstance(one, OnnxRecogniser):
-                with suppress(SansfaceError):
-                    found[one.name] = one.layers()
-        return found
+        return layers_of(self.recognisers)
 
     @cached_property
     def photographs(self) -> tuple[Views, Views]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from sansface.audit.attackers.calibration import fused_views
 from sansface.audit.attackers.descriptors import describe
-from sansface.audit.attackers.layers import InnerLayers, enlarged
+from sansface.audit.attackers.layers import InnerLayers, describe_layers
+from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.parrot import name_people
 from sansface.audit.people import STANDARD
 from sansface.audit.recognisers.recogniser import Recogniser
@@ -40,11 +41,7 @@ def of_modulus(pictures: np.ndarray, layers: Mapping[str, InnerLayers]) -> dict[
     Args:
         pictures: (n, 64, 64) float32 ≥ 0, placed as `STANDARD` says.
     """
-    found = describe(pictures)
-    large = enlarged(pictures, STANDARD.eyes) if layers else pictures
-    for name, network in layers.items():
-        found |= {f"{name} {layer}": values for layer, values in network(large).items()}
-    return found
+    return describe(pictures) | describe_layers(layers, pictures, STANDARD.eyes)
 
 
 def of_silhouettes(pictures: np.ndarray) -> dict[str, np.ndarray]:
@@ -69,7 +66,7 @@ def of_faces(faces: np.ndarray, recognisers: Sequence[Recogniser]) -> dict[str, 
     Args:
         faces: (n, 112, 112, 3) float32 in [0, 1], placed as `CLEAR` says.
     """
-    found = {one.name: unit(one.embed(faces)) for one in recognisers}
+    found = {one.name: directions(one.embed(faces)) for one in recognisers}
     small = np.stack([cv2.resize(one.mean(axis=2), (64, 64), interpolation=cv2.INTER_AREA) for one in faces])
     return found | describe(small)
 
@@ -116,11 +113,6 @@ def alike(gallery: Views, probes: Views, name: str) -> np.ndarray:
 def together(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, people): the scores of all pictures of a person, summed; for log probabilities, fused."""
     return fused_views(scores, labels)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """(n, d) float32 of length 1."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _signed_distance(coverage: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ lies in the middle of the network, the sums that end its residual blocks, descri
 picture, and a linear model learns from a protected gallery what of it counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -43,6 +43,28 @@ def enlarged(pictures: np.ndarray, eyes: float, contrast: float = 6.0) -> np.nda
         for one in even(pictures, contrast)
     ]
     return np.clip(0.5 + CONTRAST * np.stack(values), 0, 1)
+
+
+def describe_layers(
+    layers: "Mapping[str, InnerLayers]", pictures: np.ndarray, eyes: float
+) -> dict[str, np.ndarray]:
+    """What several recognisers' layers say of protected pictures.
+
+    Args:
+        layers: name of a recogniser to its layers; of none nothing is said.
+        pictures, eyes: as for `enlarged`.
+
+    Returns:
+        Recogniser and layer to (n, d) float32.
+    """
+    if not layers:
+        return {}
+    large = enlarged(pictures, eyes)
+    return {
+        f"{name} {layer}": values
+        for name, network in layers.items()
+        for layer, values in network(large).items()
+    }
 
 
 class InnerLayers:

@@ -107,7 +107,7 @@ def discriminant(
         known, asked = (one / np.sqrt(values + step) for one in turned)
         basis, weights, _ = svd((known - known.mean(axis=0)).T, full_matrices=False)
         basis = basis[:, weights > 1e-9 * weights[0]]
-        result.append(_directions(asked @ basis) @ _directions(known @ basis).T)
+        result.append(directions(asked @ basis) @ directions(known @ basis).T)
     return np.stack(result)
 
 
@@ -148,5 +148,6 @@ def _steps(values: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
     return np.asarray(strengths) * max(float(values.mean()), 1e-12)
 
 
-def _directions(vectors: np.ndarray) -> np.ndarray:
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """(n, d) of length 1; of length 0 where they are."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

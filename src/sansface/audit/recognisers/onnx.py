@@ -1,7 +1,8 @@
 """Recognisers in ONNX files, run by OpenCV."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from sansface import assets
 from sansface.audit.align import SIDE, Placing
 from sansface.audit.attackers.layers import InnerLayers
+from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.errors import SansfaceError
 from sansface.faces.tflite import without_chatter
 from sansface.files import os_error_sentence
@@ -79,6 +81,16 @@ class OnnxRecogniser:
         if self.placing.side != SIDE:
             raise SansfaceError(f"{self._weights} takes no pictures of {SIDE} pixels; give another file.")
         return InnerLayers(self._weights, self._mean / 255, 255 / self._scale)
+
+
+def layers_of(recognisers: Sequence[Recogniser]) -> dict[str, InnerLayers]:
+    """Of those recognisers that have such layers; an attacker does without the others'."""
+    found = {}
+    for one in recognisers:
+        if isinstance(one, OnnxRecogniser):
+            with suppress(SansfaceError):
+                found[one.name] = one.layers()
+    return found
 
 
 def edgeface() -> OnnxRecogniser:

@@ -17,10 +17,8 @@ import numpy as np
 
 from sansface.audit.attackers.naive import as_pictures, naive
 from sansface.audit.control import control
-from sansface.audit.detect import Yunet
 from sansface.audit.people import STANDARD, People, read_people
 from sansface.audit.protected import protected
-from sansface.audit.recognisers.registry import recogniser
 from sansface.audit.scores import (
     Identification,
     Rate,
@@ -32,6 +30,8 @@ from sansface.audit.scores import (
 )
 from sansface.audit.split import split
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.detect import Yunet
+from sansface.recognise.registry import recogniser
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = {"as it is": False, "as a drawing": True}

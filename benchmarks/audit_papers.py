@@ -22,10 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmark_heads import Sitter, shape
-from sansface.audit.detect import Yunet
 from sansface.audit.face_swap import SwapSettings
 from sansface.audit.people import CLEAR, STANDARD, read_people
-from sansface.audit.recognisers.registry import recogniser
 from sansface.bench.audit_papers import (
     attributes,
     face_swaps,
@@ -39,6 +37,8 @@ from sansface.bench.sittings import Sitting, read_sitting, with_runs
 from sansface.files import read_json
 from sansface.heads.parametric import load_head_model
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.detect import Yunet
+from sansface.recognise.registry import recogniser
 
 TABLES = ("recognition", "perceptual", "attributes", "swap", "transfer")
 STEPS = 240

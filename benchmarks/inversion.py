@@ -26,7 +26,6 @@ from sansface.audit.kept import Kept
 from sansface.audit.likeness import advantage, likeness
 from sansface.audit.people import STANDARD, read_people
 from sansface.audit.protected import protected
-from sansface.audit.recognisers.registry import recogniser
 from sansface.audit.run import finer
 from sansface.audit.scores import by_person, identify, similarities
 from sansface.audit.sigma import protecting
@@ -35,6 +34,7 @@ from sansface.audit.thumbnails import stamped
 from sansface.files import write_json
 from sansface.progress import progress_bar
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.registry import recogniser
 
 ROOT = Path(__file__).resolve().parents[1]
 FACE = slice(14, 50)

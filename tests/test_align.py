@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sansface.audit.align import EYES, SIDE, TEMPLATE, cut, placed_template, similarity
+from sansface.recognise.align import EYES, SIDE, TEMPLATE, cut, placed_template, similarity
 
 
 @given(st.floats(-3.1, 3.1), st.floats(0.1, 10), st.floats(-50, 50), st.floats(-50, 50))

@@ -8,12 +8,12 @@ from sansface.audit.attackers.naive import as_pictures, naive
 from sansface.audit.control import control, strangers
 from sansface.audit.people import CLEAR, STANDARD
 from sansface.audit.protected import protected
-from sansface.audit.recognisers.gradients import Gradients
 from sansface.audit.scores import by_person, chance_interval, identify
 from sansface.audit.split import Split, split
 from sansface.errors import SansfaceError
 from sansface.protect.operators import OPERATORS, operator
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.gradients import Gradients
 
 EVALUATED, EACH, SINGLES = 12, 10, 90
 LABELS = np.concatenate([np.repeat(np.arange(EVALUATED), EACH), EVALUATED + np.arange(SINGLES)])

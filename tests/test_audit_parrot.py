@@ -279,7 +279,7 @@ def test_descriptors_refuse_other_shapes() -> None:
 
 def test_enlarged_puts_the_eyes_where_they_belong() -> None:
     """A bright spot at an eye of the small cut comes to lie at the template's eye."""
-    from sansface.audit.align import TEMPLATE, placed_template
+    from sansface.recognise.align import TEMPLATE, placed_template
 
     rows, columns = np.mgrid[:64, :64] + 0.5
     for eye in range(2):

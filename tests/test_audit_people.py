@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sansface.audit.align import SIDE, TEMPLATE, Placing
-from sansface.audit.detect import Face, Yunet
 from sansface.audit.people import CLEAR, STANDARD, People, read_people
 from sansface.errors import SansfaceError
+from sansface.recognise.align import SIDE, TEMPLATE, Placing
+from sansface.recognise.detect import Face, Yunet
 
 LANDMARKS = 0.5 * TEMPLATE + 20
 """In the pictures here, which are of 96 pixels: the eyes are 17.6 apart."""

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from sansface.audit.attackers.layers import inner_layers
 from sansface.audit.perceptual import TINY, perceptual_distances, perceptual_ratio, unit_channels
-from sansface.audit.recognisers.onnx import edgeface
+from sansface.recognise.onnx import edgeface
 
 
 def by_definition(one, other):
@@ -51,7 +52,7 @@ def test_an_interval_holds_a_ratio_that_varies():
 
 def test_a_networks_distances(shared_assets):
     rng = np.random.default_rng(3)
-    network = edgeface().layers()
+    network = inner_layers(edgeface())
     one = rng.random((112, 112, 3), dtype=np.float32)
     slightly = np.clip(one + 0.02 * rng.standard_normal(one.shape, dtype=np.float32), 0, 1)
     distances = perceptual_distances(network, np.stack([one, one, slightly, one[::-1]]))
@@ -61,7 +62,7 @@ def test_a_networks_distances(shared_assets):
 
 
 def test_grey_maps_are_the_descriptors_of_the_grey_picture(shared_assets):
-    network = edgeface().layers()
+    network = inner_layers(edgeface())
     grey = np.random.default_rng(4).random((2, 112, 112), dtype=np.float32)
     described, maps = network(grey), network.maps(np.repeat(grey[..., None], 3, axis=3))
     assert set(maps) == set(described)

@@ -7,17 +7,17 @@ import pytest
 import trimesh
 
 from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
-from sansface.audit.align import Placing, similarity
-from sansface.audit.detect import Face
 from sansface.audit.face_swap import SwapSettings
 from sansface.audit.portraits import FRONTAL, mesh_views, photographed, portraits, protected_views, window
-from sansface.audit.recognisers.gradients import Gradients
 from sansface.bench.audit_papers import attributes, face_swaps, histogram, recognition, table, transfers
 from sansface.bench.sittings import artefacts, read_sitting, with_runs
 from sansface.capture import Role
 from sansface.errors import SansfaceError
 from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.recognise.align import Placing, similarity
+from sansface.recognise.detect import Face
+from sansface.recognise.gradients import Gradients
 from sansface.surface import Mesh, write_mesh
 
 PLACING = Placing(40, 14.0)

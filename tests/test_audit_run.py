@@ -10,7 +10,6 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from sansface.audit.align import Placing
 from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.integration import IntegrationSettings
 from sansface.audit.attackers.inversion import InversionSettings
@@ -25,6 +24,7 @@ from sansface.cli import main
 from sansface.errors import SansfaceError
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.align import Placing
 from small import ball_bundle
 
 EVALUATED, EACH, SINGLES = 8, 10, 60

@@ -12,24 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from sansface.audit.align import Placing
 from sansface.audit.attackers.descriptors import describe
 from sansface.audit.attackers.distillation import DistillationSettings, Student, distil, embed
 from sansface.audit.attackers.integration import IntegrationSettings, integrate
 from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
-from sansface.audit.attackers.layers import InnerLayers, describe_layers
+from sansface.audit.attackers.layers import InnerLayers, describe_layers, layers_of
 from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.naive import naive
 from sansface.audit.attackers.outlines import describe_outlines
 from sansface.audit.attackers.parrot import name_people, weighed
 from sansface.audit.kept import Kept
-from sansface.audit.recognisers.onnx import layers_of
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.scores import by_person, similarities
 from sansface.audit.sigma import protecting
 from sansface.audit.split import LEAST
 from sansface.errors import SansfaceError
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.align import Placing
+from sansface.recognise.recogniser import Recogniser
 
 ATTACKERS: tuple[str, ...] = ("naive", "outlines", "parrot", "reverse", "search")
 """In the order of what they cost."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sansface.audit.align import Placing
+from sansface.recognise.align import Placing
 
 SIDE = 64
 PLACED = Placing(SIDE, 22.0, (0.0, -2.0))

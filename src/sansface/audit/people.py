@@ -14,14 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sansface.audit.align import Placing
-from sansface.audit.detect import Face, Yunet
 from sansface.audit.kept import Kept
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.files import os_error_sentence, read_json
 from sansface.formats.pictures import inside, pictures_in
 from sansface.photographs.decode import decode
+from sansface.recognise.align import Placing
+from sansface.recognise.detect import Face, Yunet
 
 LABELS = "labels.json"
 CLEAR = Placing()

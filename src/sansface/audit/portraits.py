@@ -11,8 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sansface.audit.align import Placing, similarity
-from sansface.audit.detect import Face
 from sansface.capture import Camera, Capture, Role
 from sansface.errors import SansfaceError
 from sansface.evaluate.pictures import render_mesh
@@ -22,6 +20,8 @@ from sansface.protect.contents import Bundle
 from sansface.protect.frame import UserFrame
 from sansface.protect.photograph import read_codes
 from sansface.protect.reduce import reduce
+from sansface.recognise.align import Placing, similarity
+from sansface.recognise.detect import Face
 from sansface.reconstruct.novel_views import TrainedHead, novel_view
 from sansface.render.volume import Radiance
 from sansface.surface import Mesh
@@ -40,7 +40,7 @@ class Portrait:
         number: of the frame in its capture.
         camera: of the picture, in the world, without distortion.
         picture: (h, w, 3) float32 sRGB over black.
-        landmarks: (5, 2) pixels; see `sansface.audit.align`.
+        landmarks: (5, 2) pixels; see `sansface.recognise.align`.
     """
 
     number: int

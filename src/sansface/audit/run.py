@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from sansface.audit.align import Placing
 from sansface.audit.attackers.calibration import fused_views
 from sansface.audit.attempts import ATTACKERS, DRAWS, Attempts, AuditSettings, Progress
 from sansface.audit.control import Control, control
 from sansface.audit.kept import Kept
 from sansface.audit.people import People
 from sansface.audit.protected import protected
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.scores import Identification, chance_interval, identify
 from sansface.audit.split import split
 from sansface.errors import SansfaceError
 from sansface.protect.contents import Bundle, Share
 from sansface.protect.pipeline import LEAST_GAIN, ProtectSettings
+from sansface.recognise.align import Placing
+from sansface.recognise.recogniser import Recogniser
 
 EYES = 11 / 64
 """Pixels between the eyes, of the picture's side, where a whole head fills it."""

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from sansface.audit.accuracy import Accuracy, accuracy, nearest, thresholds_of_others
-from sansface.audit.align import Placing
 from sansface.audit.attackers.descriptors import describe
-from sansface.audit.attackers.layers import InnerLayers, enlarged
+from sansface.audit.attackers.layers import InnerLayers, enlarged, inner_layers
 from sansface.audit.attackers.naive import as_pictures
 from sansface.audit.attributes import (
     Precision,
@@ -40,8 +39,6 @@ from sansface.audit.portraits import (
     radiance_views,
 )
 from sansface.audit.protected import protected
-from sansface.audit.recognisers.onnx import OnnxRecogniser
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.report import percent
 from sansface.audit.scores import Rate, Threshold, calibrated, similarities
 from sansface.audit.split import split
@@ -50,6 +47,9 @@ from sansface.bench.sittings import KINDS, Sitting, artefacts
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.align import Placing
+from sansface.recognise.onnx import OnnxRecogniser
+from sansface.recognise.recogniser import Recogniser
 from sansface.reconstruct.novel_views import worn
 from sansface.surface import read_mesh
 
@@ -109,7 +109,7 @@ def perceptual(
     """
     rows = []
     for recogniser in _with_layers(recognisers):
-        network = recogniser.layers()
+        network = inner_layers(recogniser)
         first = [replace(sitting, probes=[sitting.frontal()]) for sitting in sittings]
         colour, modulus = (
             perceptual_distances(network, np.concatenate(pictures))
@@ -367,10 +367,10 @@ def _attribute_descriptors(
                 found[kind]["colours"] = together.reshape(len(together), -1)
             for name, recogniser in recognisers.items():
                 if recogniser.placing == placing:
-                    found[kind] |= _flat(name, recogniser.layers(), together)
+                    found[kind] |= _flat(name, inner_layers(recogniser), together)
     grey = np.repeat(enlarged(hidden, STANDARD.eyes)[..., None], 3, axis=3)
     for name, recogniser in recognisers.items():
-        found["protected"] |= _flat(name, recogniser.layers(), grey)
+        found["protected"] |= _flat(name, inner_layers(recogniser), grey)
     return found
 
 

@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from sansface.audit.align import Placing
 from sansface.audit.attempts import AuditSettings
 from sansface.audit.kept import Kept
 from sansface.audit.people import People, read_people
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.run import Audit, applicable, audit, finer, placing
 from sansface.bench.paper import Subject, run_trial
 from sansface.bench.trials import Trial
@@ -28,6 +26,8 @@ from sansface.files import read_json, write_json, write_text, written_beside
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.protect.presets import PRESETS
+from sansface.recognise.align import Placing
+from sansface.recognise.recogniser import Recogniser
 from sansface.reconstruct.run import Progress
 
 STANDARD = "standard"

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sansface.audit.align import Placing
 from sansface.audit.attackers.naive import as_pictures
-from sansface.audit.detect import Face
 from sansface.audit.portraits import (
     Portrait,
     frame_of,
@@ -28,6 +26,8 @@ from sansface.errors import SansfaceError
 from sansface.formats import read_capture
 from sansface.protect.contents import Bundle
 from sansface.protect.pipeline import ProtectSettings, protect
+from sansface.recognise.align import Placing
+from sansface.recognise.detect import Face
 from sansface.reconstruct.config import changed, preset
 from sansface.reconstruct.novel_views import TrainedHead, read_trained
 from sansface.reconstruct.run import reconstruct

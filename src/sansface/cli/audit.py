@@ -60,11 +60,11 @@ class Audit:
         from sansface.audit.attempts import AuditSettings
         from sansface.audit.kept import Kept
         from sansface.audit.people import read_people
-        from sansface.audit.recognisers.registry import recogniser
         from sansface.audit.report import report
         from sansface.audit.run import applicable, audit, finer, placing, protection_of
         from sansface.files import fresh_folder, write_json, write_text
         from sansface.protect.bundle import read_bundle
+        from sansface.recognise.registry import recogniser
         from sansface.reconstruct.run import chosen_device
 
         if self.fail_above is not None and not 0 <= self.fail_above <= 1:

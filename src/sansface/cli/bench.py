@@ -170,9 +170,9 @@ class Privacy:
         require("matplotlib", extra="bench")
         from sansface.audit.attempts import AuditSettings
         from sansface.audit.kept import Kept
-        from sansface.audit.recognisers.registry import recogniser
         from sansface.bench import privacy
         from sansface.bench.paper import read_subject
+        from sansface.recognise.registry import recogniser
         from sansface.reconstruct.run import chosen_device
 
         ways = self.way or tuple(privacy.WAYS)

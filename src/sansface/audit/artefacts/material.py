@@ -12,14 +12,13 @@ from sansface.audit.artefacts.coefficients import Fit, fit
 from sansface.audit.artefacts.sitting import FRONT, Sitting, read_sitting
 from sansface.audit.artefacts.uploads import clear_views, neutral_views, protected_views, silhouette_views
 from sansface.audit.artefacts.views import Views, alike, named
-from sansface.audit.attackers.layers import InnerLayers
-from sansface.audit.recognisers.onnx import layers_of
-from sansface.audit.recognisers.recogniser import Recogniser
-from sansface.audit.recognisers.registry import OURS, recogniser
+from sansface.audit.attackers.layers import InnerLayers, layers_of
 from sansface.capture import Role
 from sansface.errors import SansfaceError
 from sansface.heads.parametric import HeadModel, load_head_model
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.recogniser import Recogniser
+from sansface.recognise.registry import OURS, recogniser
 from sansface.reconstruct.config import AnyConfig, changed, preset
 from sansface.reconstruct.run import reconstruct
 from sansface.reconstruct.supervision import from_bundle

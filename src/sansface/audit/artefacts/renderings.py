@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sansface.audit.align import SIDE, similarity
 from sansface.audit.artefacts.sitting import FRONT, Sitting
 from sansface.audit.people import CLEAR
 from sansface.capture import Camera, Role
 from sansface.evaluate.pictures import render_depth_normals, render_mesh
 from sansface.evaluate.raycast import Caster
+from sansface.recognise.align import SIDE, similarity
 from sansface.reconstruct.novel_views import TrainedHead, novel_view
 
 ROOM = 1.15

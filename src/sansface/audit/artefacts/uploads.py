@@ -8,9 +8,9 @@ from sansface.audit.artefacts.sitting import Sitting
 from sansface.audit.artefacts.views import Views, of_colour, of_faces, of_modulus, of_silhouettes
 from sansface.audit.attackers.layers import InnerLayers
 from sansface.audit.people import CLEAR, STANDARD
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.capture import Role
 from sansface.errors import SansfaceError
+from sansface.recognise.recogniser import Recogniser
 
 REAR = 0
 """The one group of neutral pictures."""

@@ -12,8 +12,8 @@ from sansface.audit.attackers.layers import InnerLayers, describe_layers
 from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.parrot import name_people
 from sansface.audit.people import STANDARD
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.scores import by_person, similarities
+from sansface.recognise.recogniser import Recogniser
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,15 +5,18 @@ lies in the middle of the network, the sums that end its residual blocks, descri
 picture, and a linear model learns from a protected gallery what of it counts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from sansface.audit.align import EYES, SIDE
 from sansface.audit.attackers.descriptors import even
 from sansface.errors import SansfaceError
+from sansface.recognise.align import EYES, SIDE
+from sansface.recognise.onnx import OnnxRecogniser
+from sansface.recognise.recogniser import Recogniser
 
 SMALLEST, LARGEST = 7, 14
 """Sides of the layers that are read: smaller ones say little of where, larger ones little but edges."""
@@ -65,6 +68,27 @@ def describe_layers(
         for name, network in layers.items()
         for layer, values in network(large).items()
     }
+
+
+def layers_of(recognisers: Sequence[Recogniser]) -> "dict[str, InnerLayers]":
+    """Of those recognisers that have such layers; an attacker does without the others'."""
+    found = {}
+    for one in recognisers:
+        if isinstance(one, OnnxRecogniser):
+            with suppress(SansfaceError):
+                found[one.name] = inner_layers(one)
+    return found
+
+
+def inner_layers(recogniser: OnnxRecogniser) -> "InnerLayers":
+    """What lies inside, for a parrot to learn from.
+
+    Raises:
+        SansfaceError: it has no layers of that kind, or takes pictures of another size than 112.
+    """
+    if recogniser.placing.side != SIDE:
+        raise SansfaceError(f"{recogniser.weights} takes no pictures of {SIDE} pixels; give another file.")
+    return InnerLayers(recogniser.weights, recogniser.mean / 255, 255 / recogniser.scale)
 
 
 class InnerLayers:

@@ -6,9 +6,9 @@ cameras), enlarges the picture to what the recogniser takes, and stretches its v
 
 import numpy as np
 
-from sansface.audit.align import Placing
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.audit.scores import similarities
+from sansface.recognise.align import Placing
+from sansface.recognise.recogniser import Recogniser
 
 
 def naive(

@@ -1,13 +1,13 @@
-"""What an audit asks of a recogniser.
+"""What is asked of a recogniser.
 
-Whatever detector it came with: faces are found by YuNet (`sansface.audit.detect`) and cut out before.
+Whatever detector it came with: faces are found by YuNet (`sansface.recognise.detect`) and cut out before.
 """
 
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from sansface.audit.align import Placing
+from sansface.recognise.align import Placing
 
 
 @runtime_checkable

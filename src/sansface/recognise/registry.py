@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sansface.audit.recognisers.dlib_network import DlibNetwork
-from sansface.audit.recognisers.gradients import Gradients
-from sansface.audit.recognisers.onnx import OnnxRecogniser, edgeface, insightface, mobilefacenet
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.errors import SansfaceError
+from sansface.recognise.dlib_network import DlibNetwork
+from sansface.recognise.gradients import Gradients
+from sansface.recognise.onnx import OnnxRecogniser, edgeface, insightface, mobilefacenet
+from sansface.recognise.recogniser import Recogniser
 
 OURS: dict[str, Callable[[], Recogniser]] = {
     "edgeface": edgeface,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sansface.audit.align import Placing
 from sansface.errors import SansfaceError
 from sansface.extras import require
+from sansface.recognise.align import Placing
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 SOURCE = "dlib.net/files, or the package face_recognition_models 0.3.0; public domain (CC0 1.0)"

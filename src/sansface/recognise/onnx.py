@@ -1,20 +1,17 @@
 """Recognisers in ONNX files, run by OpenCV."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from sansface import assets
-from sansface.audit.align import SIDE, Placing
-from sansface.audit.attackers.layers import InnerLayers
-from sansface.audit.recognisers.recogniser import Recogniser
 from sansface.errors import SansfaceError
 from sansface.faces.tflite import without_chatter
 from sansface.files import os_error_sentence
+from sansface.recognise.align import Placing
 
 BATCH = 8
 """Faces at a time: of 32, whose values leave the cache, each takes a quarter longer."""
@@ -42,9 +39,9 @@ class OnnxRecogniser:
         scale: float = 127.5,
         placing: Placing | None = None,
     ) -> None:
-        self.name, self._weights = name or weights.stem, weights
+        self.name, self.weights = name or weights.stem, weights
         self.placing = placing or Placing()
-        self._mean, self._scale = mean, scale
+        self.mean, self.scale = mean, scale
         try:
             data = weights.read_bytes()
         except OSError as error:
@@ -65,32 +62,12 @@ class OnnxRecogniser:
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
         """See `Recogniser`."""
-        values = ((255 * faces - self._mean) / self._scale).astype(np.float32).transpose(0, 3, 1, 2)
+        values = ((255 * faces - self.mean) / self.scale).astype(np.float32).transpose(0, 3, 1, 2)
         found = []
         for start in range(0, len(values), BATCH):
             self._network.setInput(np.ascontiguousarray(values[start : start + BATCH]))
             found.append(self._network.forward().copy())
         return np.concatenate(found)
-
-    def layers(self) -> InnerLayers:
-        """What lies inside, for a parrot to learn from.
-
-        Raises:
-            SansfaceError: it has no layers of that kind, or takes pictures of another size than 112.
-        """
-        if self.placing.side != SIDE:
-            raise SansfaceError(f"{self._weights} takes no pictures of {SIDE} pixels; give another file.")
-        return InnerLayers(self._weights, self._mean / 255, 255 / self._scale)
-
-
-def layers_of(recognisers: Sequence[Recogniser]) -> dict[str, InnerLayers]:
-    """Of those recognisers that have such layers; an attacker does without the others'."""
-    found = {}
-    for one in recognisers:
-        if isinstance(one, OnnxRecogniser):
-            with suppress(SansfaceError):
-                found[one.name] = one.layers()
-    return found
 
 
 def edgeface() -> OnnxRecogniser:

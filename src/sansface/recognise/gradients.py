@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from sansface.audit.align import Placing
 from sansface.extras import require
+from sansface.recognise.align import Placing
 
 
 class Gradients:

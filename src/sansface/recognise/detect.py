@@ -26,7 +26,7 @@ class Face:
 
     Attributes:
         score: its confidence, 0 to 1.
-        landmarks: (5, 2) float64 pixels; see `sansface.audit.align`.
+        landmarks: (5, 2) float64 pixels; see `sansface.recognise.align`.
     """
 
     score: float

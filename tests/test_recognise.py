@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sansface.audit.align import Placing
-from sansface.audit.detect import Yunet
 from sansface.audit.people import CLEAR
-from sansface.audit.recognisers.dlib_network import FILE, DlibNetwork
-from sansface.audit.recognisers.onnx import OnnxRecogniser, declared_input, insightface, operations
-from sansface.audit.recognisers.registry import OURS, recogniser
 from sansface.audit.scores import similarities
 from sansface.errors import SansfaceError
 from sansface.photographs.decode import decode
+from sansface.recognise.align import Placing
+from sansface.recognise.detect import Yunet
+from sansface.recognise.dlib_network import FILE, DlibNetwork
+from sansface.recognise.onnx import OnnxRecogniser, declared_input, insightface, operations
+from sansface.recognise.registry import OURS, recogniser
 
 
 def number(field: int, value: int) -> bytes:

@@ -1,1 +1,0 @@
-"""Recognisers of faces, which an audit turns against what was protected."""

@@ -1,1 +1,1 @@
-"""Single photographs with another face: IDEudemon (Wen et al. 2023) and, by a key, KFAAR (Wang et al. 2024)."""
+"""Single photographs with another face: IDEudemon (Wen et al. 2023) and, by a key, KFAAR (2024)."""

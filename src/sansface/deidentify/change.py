@@ -22,8 +22,8 @@ FINEST, COARSEST = 2.0, 500
 """Samples a pixel's side of a small face, and the longer side in samples from which on there are fewer."""
 LOOK = 160
 """Longer side in pixels at which light and albedo are fitted."""
-GAZE = (4.0, 2.0)
-"""Most that an iris lies off its place, sideways and up, mm."""
+GAZE = 4.0
+"""Most that an iris lies beside its place, mm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +136,10 @@ def change(
 
 
 def gaze_of(model: HeadModel, head: FittedHead, photograph: np.ndarray) -> tuple[float, float]:
-    """How far the irises lie to the head's own left and up of where the model has them, mm.
+    """How far the irises lie to the head's own left of where the model has them, and above it, mm.
 
-    By the middle of what is dark within the lids, mean of both eyes; (0, 0) for eyes that are shut or small.
+    By the middle of what is dark within the lids, mean of both eyes; 0 for eyes that are shut or small. Up
+    and down the lids follow the eyes, and lashes would be taken for irises: there it is always 0.
     """
     vertices = head.vertices(model)
     found = []
@@ -162,11 +163,9 @@ def gaze_of(model: HeadModel, head: FittedHead, photograph: np.ndarray) -> tuple
         ball = vertices[slice(*model.parts[f"Iris {side}"])].mean(axis=0)
         place, depth = head.camera.project(ball[None])
         off = (middle - place[0]) * depth[0] / head.camera.K[0, 0]
-        found.append(head.rotation.T[:2, :2] @ (off[0], -off[1]))
-    if not found:
-        return 0.0, 0.0
-    sideways, up = np.mean(found, axis=0)
-    return float(np.clip(sideways, -GAZE[0], GAZE[0])), float(np.clip(up, -GAZE[1], GAZE[1]))
+        found.append((head.rotation.T[:2, :2] @ (off[0], -off[1]))[0])
+    sideways = float(np.mean(found)) if found else 0.0
+    return float(np.clip(sideways, -GAZE, GAZE)), 0.0
 
 
 RIGHT_LIDS = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)

@@ -17,7 +17,7 @@ from sansface.deidentify.redraw import Redrawing
 from sansface.errors import SansfaceError
 from sansface.heads.albedo import CODES
 
-IDENTITY = 1.2
+IDENTITY = 1.3
 """Standard deviation of an identity's numbers at strength 1, in the population's."""
 ALBEDO = {
     "skin": 0.2, "warmth": 0.2, "blush": 0.7, "lip colour": 0.5, "lip darkness": 0.5, "brow colour": 0.25,

@@ -54,11 +54,11 @@ class Redrawing:
         grain: share of what is finer still, on the skin alone.
     """
 
-    kept: float = 0.1
-    features: float = 0.1
-    eyes: float = 0.5
+    kept: float = 0.08
+    features: float = 0.08
+    eyes: float = 0.6
     mouth: float = 0.8
-    grain: float = 0.3
+    grain: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,8 +36,10 @@ MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "6
 HAIRS = np.array([[0.35, 0.22, 0.09], [0.06, 0.03, 0.015], [0.012, 0.010, 0.010]])
 IRISES = np.array([[0.08, 0.15, 0.26], [0.07, 0.10, 0.04], [0.08, 0.035, 0.015], [0.03, 0.014, 0.008]])
 WHITE, TEETH, FLESH = 0.6, 0.6, (0.32, 0.09, 0.08)
-LASHES = 0.3
-"""Share of the skin's colour: thin as they are, much shows between them."""
+LASHES = ((36, 40, 0.35), (39, 43, 0.8), (42, 46, 0.35), (45, 49, 0.8))
+"""Landmarks along each lid (the last of an eye is its first) and the share of light that its lashes leave."""
+LASH = 0.9
+"""Width over which they darken the lid's rim, mm."""
 PUPIL, IRIS = 2.2, 6.0
 """Radii, mm."""
 FRAYED = 1.8
@@ -97,10 +99,8 @@ def albedo_seen(
     colour = np.empty((len(mean), 3))
     colour[:] = FLESH
     colour[seen.is_part("Teeth")] = TEETH
-    lashes = seen.is_part("Eyelashes left", "Eyelashes right")
-    colour[lashes] = LASHES * skin_tone(code["skin"], code["warmth"])
     skin = seen.is_part("Face", "Head and Neck")
-    colour[skin] = _skin(model, mean[skin], code)
+    colour[skin] = _skin(model, mean[skin], code) * _lashes(model, mean[skin])[:, None]
     iris = iris_colour(code["iris"], code["skin"])
     for side in ("left", "right"):
         ball = seen.is_part(f"Sclera {side}")
@@ -195,7 +195,7 @@ def _skin(model: HeadModel, mean: np.ndarray, code: dict[str, float]) -> np.ndar
         away, along = off_line(mean[:, :2], brow[:, :2] + (0, 2.0))
         inner = along if brow[0, 0] > 0 else 1 - along  # the tail, away from the nose, is thinner
         thick = (3.8 - 2.4 * inner) * np.exp(0.25 * code["brow thickness"])
-        share = (0.2 + 0.6 * ndtr(code["brow density"])) * _step(thick - away, FRAYED) * (mean[:, 2] > 55)
+        share = (0.35 + 0.6 * ndtr(code["brow density"])) * _step(thick - away, FRAYED) * (mean[:, 2] > 55)
         colour += share[:, None] * (hair - colour)
     return colour.clip(0.005, 0.9)
 
@@ -206,6 +206,17 @@ def _beard(mean: np.ndarray, marks: np.ndarray) -> np.ndarray:
     front = _step(mean[:, 2] - 30, 12.0)
     cheek = _spot(np.column_stack([np.abs(mean[:, 0]), mean[:, 1:]]), (45, -10, 85), 22)
     return below * front * _step(mean[:, 1] + 110, 12.0) * (1 - cheek)
+
+
+def _lashes(model: HeadModel, mean: np.ndarray) -> np.ndarray:
+    """(n,) share of light that the lashes leave, 1 but at the lids' rims."""
+    marks, share = model.neutral[model.landmarks][:, :2].astype(np.float64), np.ones(len(mean))
+    for first, last, left in LASHES:
+        start = 36 if first < 42 else 42
+        line = marks[[start + (k - start) % 6 for k in range(first, last)]]
+        away, _ = off_line(mean[:, :2], line)
+        share *= 1 - (1 - left) * _step(LASH - away, LASH) * (mean[:, 2] > 45)
+    return share
 
 
 def _eye(mean: np.ndarray, iris: np.ndarray) -> np.ndarray:

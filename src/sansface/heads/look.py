@@ -19,10 +19,9 @@ SHOWN = (
     "Mouth socket",
     "Eye socket left",
     "Eye socket right",
-    "Eyelashes left",
-    "Eyelashes right",
 )
-"""The model's parts that are there to be seen; the rest are films on the eyes, for other renderers."""
+"""The model's parts that are there to be seen; the rest are films on the eyes and strips for lashes, for
+renderers that know transparency."""
 
 
 @dataclass(frozen=True, eq=False)

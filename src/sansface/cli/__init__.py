@@ -19,6 +19,7 @@ from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
+from sansface.cli.head import Head
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
@@ -39,6 +40,7 @@ VERBS = {
     "evaluate": Evaluate,
     "audit": Audit,
     "deidentify": Deidentify,
+    "head": Head,
     "bench": Bench,
     "assets": Assets,
 }
@@ -59,6 +61,7 @@ Verb = (
     | Evaluate
     | Audit
     | Deidentify
+    | Head
     | Bench
     | Assets
 )

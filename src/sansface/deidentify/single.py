@@ -81,9 +81,9 @@ def write_head(model: HeadModel, head: FittedHead, appearance: Appearance, out: 
     )
     body = [
         "<h1>Head of one photograph</h1>",
-        f"<p>Fitted to {len(head.landmarks)} landmarks, off by {said['landmarks']['mean']:.2%} of the distance "
-        "between the eyes in the mean. A single photograph says little of depth: the colours show one standard deviation "
-        "of each place, and scale and the back of the head are the model's.</p>",
+        f"<p>Fitted to {len(head.landmarks)} landmarks, off by {said['landmarks']['mean']:.2%} of the "
+        "distance between the eyes in the mean. A single photograph says little of depth: the colours show "
+        "one standard deviation of each place, and scale and the back of the head are the model's.</p>",
         figure(pictures / "mesh.png", "the head from the front, half from the side, and from the side"),
         figure(pictures / "uncertainty.png", "standard deviation of the surface, mm"),
         "<h2>Numbers</h2>",

@@ -108,7 +108,7 @@ def test_another_key_does_not_open_it():
     data = seal(*pictures(), ONE)
     assert "does not open" in refused(data, OTHER)
     assert "for sealing" in refused(data, RECOGNITION)
-    with pytest.raises(SansfaceError, match="for sealing"):
+    with pytest.raises(SansfaceError, match="is for recognition, and this needs one for sealing"):
         seal(*pictures(), RECOGNITION)
 
 

@@ -187,6 +187,8 @@ def test_what_cannot_be_turned_is_one_sentence():
         unit(np.zeros((2, 4)))
     with pytest.raises(SansfaceError, match="finds nothing in the face"):
         unit(np.array([np.nan, 1.0]))
+    with pytest.raises(SansfaceError, match="is for sealing, and this needs one for recognition"):
+        isometry(Key(Purpose.SEALING, bytes(32)), 4, "face")
     with pytest.raises(SansfaceError, match=f"{MOST} at most"):
         isometry(key(1), MOST + 1, "face")
 

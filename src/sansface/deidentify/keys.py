@@ -62,6 +62,12 @@ class Key:
     def __repr__(self) -> str:
         return f"Key({self.purpose})"
 
+    def check(self, purpose: Purpose, name: str = "") -> None:
+        """Raises SansfaceError where the key is not for this purpose; name: of its file."""
+        if self.purpose is not purpose:
+            key = f"the key {name}".rstrip()
+            raise SansfaceError(f"{key} is for {self.purpose}, and this needs one for {purpose}; give that.")
+
     def derive(self, *use: str | int) -> bytes:
         """32 bytes for one use: HKDF-SHA256 without salt, `info` = the purpose and the words of the use.
 
@@ -133,8 +139,7 @@ def read_key(path: str | Path, purpose: Purpose) -> Key:
     except OSError as error:
         raise SansfaceError(os_error_sentence("read the key", path, error)) from error
     key = _parsed(data, path)
-    if key.purpose is not purpose:
-        raise SansfaceError(f"the key {path} is for {key.purpose}, and this needs one for {purpose}.")
+    key.check(purpose, str(path))
     return key
 
 

@@ -45,7 +45,7 @@ def seal(original: np.ndarray, virtual: np.ndarray, key: Key) -> bytes:
         original, virtual: (h, w, 3) uint8 sRGB.
         key: for sealing.
     """
-    _check_purpose(key)
+    key.check(Purpose.SEALING)
     nonce = secrets.token_bytes(NONCE)
     content = _crops(original, virtual)
     sealed = AESGCM(key.derive("AES-256-GCM")).encrypt(nonce, content, _binding(virtual))
@@ -65,7 +65,7 @@ def unseal(data: bytes, key: Key, name: str) -> np.ndarray:
     Raises:
         SansfaceError: no PNG, nothing sealed in it, damaged, changed, or another key.
     """
-    _check_purpose(key)
+    key.check(Purpose.SEALING)
     sealed = _find(data, name)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     wrong = SansfaceError(
@@ -80,11 +80,6 @@ def unseal(data: bytes, key: Key, name: str) -> np.ndarray:
     except (InvalidTag, ValueError):
         raise wrong from None
     return _put_back(content, picture)
-
-
-def _check_purpose(key: Key) -> None:
-    if key.purpose is not Purpose.SEALING:
-        raise SansfaceError(f"the key is for {key.purpose}; originals are sealed with one for sealing.")
 
 
 def _binding(picture: np.ndarray) -> bytes:

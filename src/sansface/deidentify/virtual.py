@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from scipy.special import ndtri
 
-from sansface.deidentify.keys import Key
+from sansface.deidentify.keys import Key, Purpose
 from sansface.errors import SansfaceError
 
 OFFSET = 1.0
@@ -60,8 +60,9 @@ def isometry(key: Key, dimension: int, *use: str | int) -> Isometry:
         use: words and numbers that tell it from the key's others; see `Key.derive`.
 
     Raises:
-        SansfaceError: the recogniser's embeddings are too long.
+        SansfaceError: the key is for something else, or the recogniser's embeddings are too long.
     """
+    key.check(Purpose.RECOGNITION)
     if not 1 <= dimension <= MOST:
         raise SansfaceError(
             f"the recogniser gives {dimension} numbers a face, a key turns {MOST} at most; choose another."

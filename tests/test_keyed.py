@@ -3,30 +3,28 @@
 import json
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
 import tiles
+from sansface.deidentify.faces import Tools
 from sansface.deidentify.keyed import (
     DRAWS,
-    LEAST_MARGIN,
-    MARGIN,
+    Anonymized,
     Answer,
     Limits,
     Recognition,
     anonymize,
     authenticate,
-    window,
 )
 from sansface.deidentify.keyed import LIMITS as LIMITS_OF_WEIGHTS
 from sansface.deidentify.keys import Key, Purpose
-from sansface.deidentify.register import FACE, opened, register_for
+from sansface.deidentify.kfaar import subjects
+from sansface.deidentify.register import FACE, Register, opened, register_for
 from sansface.deidentify.virtual import codes
 from sansface.errors import SansfaceError
 from sansface.photographs.decode import decode_rgb
-from sansface.recognise.align import Placing, similarity
-from sansface.recognise.detect import Face, Yunet
+from sansface.recognise.detect import Yunet
 from sansface.recognise.onnx import edgeface
 from tiles import COUNT, LIMITS, photograph, recognition
 
@@ -34,8 +32,8 @@ ONE, OTHER = (Key(Purpose.RECOGNITION, bytes([number] * 32)) for number in (1, 2
 NOBODY = register_for(tiles.Tiles())
 
 
-def made(picture, key=ONE, register=None, change=tiles.change, **how):
-    return anonymize(picture, key, recognition(), change, COUNT, register, **how)
+def made(picture, key=ONE, register=None, change=tiles.changed, **how):
+    return anonymize(picture, tiles.subjects(picture, change), key, recognition(), register, **how)
 
 
 def embedded(picture: np.ndarray) -> np.ndarray:
@@ -203,23 +201,16 @@ class Counting:
     def __init__(self, times: int, instead) -> None:
         self.left, self.instead, self.called = times, instead, 0
 
-    def __call__(self, picture: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    def __call__(self, picture: np.ndarray, numbers: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
         self.called += 1
         if self.called <= self.left:
             return self.instead(picture)
-        return tiles.change(picture, numbers)
+        return tiles.changed(picture, numbers, corner)
 
 
 def someone(seed: int):
     """Whatever the codes, this person's face."""
-
-    def put(picture: np.ndarray) -> np.ndarray:
-        changed = picture.copy()
-        ((x, y),) = tiles.corners(picture)
-        changed[y : y + 112, x : x + 112] = tiles.drawn(tiles.person(seed))
-        return changed
-
-    return put
+    return lambda picture: tiles.put(picture, tiles.person(seed), tiles.corners(picture)[0])
 
 
 BAD = {
@@ -243,15 +234,7 @@ def test_a_bad_virtual_face_is_drawn_anew(enrolled, bad):
 def test_a_virtual_face_that_is_somebodys_virtual_face_is_drawn_anew(enrolled):
     register, pictures = enrolled
     theirs = pictures[0][0]
-    ((x, y),) = tiles.corners(theirs)
-
-    def put(picture: np.ndarray) -> np.ndarray:
-        ((left, top),) = tiles.corners(picture)
-        changed = picture.copy()
-        changed[top : top + 112, left : left + 112] = theirs[y : y + 112, x : x + 112]
-        return changed
-
-    done = made(photograph(20), register=register, change=Counting(1, put))
+    done = made(photograph(20), register=register, change=Counting(1, lambda _: theirs))
     assert done.faces[0].counter == 1
 
 
@@ -265,9 +248,9 @@ def test_the_numbers_of_one_who_is_known_are_those_of_the_enrolment(enrolled):
     register, pictures = enrolled
     told = []
 
-    def listening(picture, numbers):
+    def listening(picture, numbers, corner):
         told.append(numbers)
-        return tiles.change(picture, numbers)
+        return tiles.changed(picture, numbers, corner)
 
     made(photograph(1, take=8), register=register, change=listening)
     known = opened(replace(register, entries=(register.entry(pictures[1][1]),)), ONE, FACE)[0]
@@ -277,44 +260,23 @@ def test_the_numbers_of_one_who_is_known_are_those_of_the_enrolment(enrolled):
 
 def test_a_changer_of_another_size_is_a_fault():
     with pytest.raises(ValueError, match="a changed picture is uint8"):
-        made(photograph(0), change=lambda picture, _: picture[1:])
+        made(photograph(0), change=lambda picture, _, corner: picture[1:])
 
 
-def face(x: float, y: float, eyes: float) -> Face:
-    return Face(1.0, Placing(100, eyes).landmarks - 50 + (x, y))
+def test_a_face_that_the_detector_misses_is_changed_all_the_same(monkeypatch):
+    """By the landmarks of its fit; but the virtual face must be found."""
+    every = tiles.Frames.every
+    original, first = photograph(0), []
 
+    def missing(self, picture):
+        first.append(picture)
+        return [] if len(first) == 1 else every(self, picture)
 
-def test_a_window_has_its_own_face_nearest_the_middle():
-    rng = np.random.default_rng(0)
-    refused = 0
-    for _ in range(300):
-        height, width = rng.integers(60, 600, 2)
-        faces = [
-            face(*(rng.random(2) * (width, height)), rng.uniform(5, 40)) for _ in range(rng.integers(1, 8))
-        ]
-        for one in faces:
-            try:
-                rows, columns = window(one, faces, (height, width))
-            except SansfaceError:
-                refused += 1
-                continue
-            middle = np.array([columns.start + columns.stop, rows.start + rows.stop]) / 2
-            assert 0 <= rows.start < rows.stop <= height
-            assert 0 <= columns.start < columns.stop <= width
-            apart = [np.linalg.norm(other.landmarks.mean(axis=0) - middle) for other in faces]
-            assert faces[int(np.argmin(apart))] is one
-    assert refused < 200
-
-
-def test_a_window_is_as_large_as_may_be():
-    alone = face(500, 500, 20)
-    rows, _ = window(alone, [alone], (1000, 1000))
-    assert rows.stop - rows.start == pytest.approx(2 * MARGIN * 20, abs=2)
-    neighbour = face(540, 500, 20)
-    rows, _ = window(alone, [alone, neighbour], (1000, 1000))
-    assert rows.stop - rows.start >= 2 * LEAST_MARGIN * 20
-    with pytest.raises(SansfaceError, match="too close"):
-        window(alone, [alone, face(500, 500, 20)], (1000, 1000))
+    subjects = tiles.subjects(original)
+    monkeypatch.setattr(tiles.Frames, "every", missing)
+    done = anonymize(original, subjects, ONE, recognition())
+    monkeypatch.undo()
+    np.testing.assert_array_equal(done.picture, made(original).picture)
 
 
 @pytest.mark.parametrize(("accepted", "apart"), [(0, 1), (1.2, 1.1), (2, 2), (-1, 1), (float("nan"), 1)])
@@ -324,40 +286,32 @@ def test_limits_that_make_no_sense(accepted, apart):
 
 
 def test_real_photographs_with_edgeface(shared_assets):
-    """Two people of LFW, a stranger's face in the place of theirs: who is known, and who is not."""
+    """Two people of LFW: who is known, and who is not, and how alike two virtual pictures are."""
     folder = shared_assets / "photos" / "lfw"
     labels = json.loads((folder / "labels.json").read_text())["labels"]
     by_person: dict[str, list[str]] = {}
     for path, name in sorted(labels.items()):
         by_person.setdefault(name, []).append(path)
     many = [paths for paths in by_person.values() if len(paths) >= 10][:2]
-    strangers = [paths[0] for paths in by_person.values() if len(paths) == 1][:8]
-    yunet, recogniser = Yunet(), edgeface()
-    seeing = Recognition(recogniser, yunet, LIMITS_OF_WEIGHTS[recogniser.digest])
+    stranger = next(paths[0] for paths in by_person.values() if len(paths) == 1)
+    tools, recogniser = Tools(), edgeface()
+    seeing = Recognition(recogniser, Yunet(), LIMITS_OF_WEIGHTS[recogniser.digest])
 
     def read(path: str) -> np.ndarray:
         return decode_rgb(folder / path, "photograph")
 
-    def swapped(picture: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        """The face of the stranger whom the numbers choose, laid over by its landmarks."""
-        stranger = read(strangers[int(np.argmax(numbers))])
-        ours, theirs = (yunet.nearest(one) for one in (picture, stranger))
-        fit = similarity(theirs.landmarks, ours.landmarks)
-        laid = cv2.warpAffine(stranger, fit, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
-        mask = np.zeros(picture.shape[:2], np.float32)
-        cv2.ellipse(mask, (ours.landmarks.mean(axis=0), (2.4 * ours.eyes, 3.2 * ours.eyes), 0), 1, -1)
-        mask = cv2.GaussianBlur(mask, (0, 0), 3)[:, :, None]
-        return np.rint(mask * laid + (1 - mask) * picture).astype(np.uint8)
+    def virtual(path: str, register: Register) -> Anonymized:
+        ready, found = subjects(read(path), tools, np.random.default_rng(0), cover=True)
+        return anonymize(ready, found, ONE, seeing, register)
 
     register, done = register_for(recogniser), []
     for paths in many:
-        one = anonymize(read(paths[0]), ONE, seeing, swapped, len(strangers), register)
-        register = one.register
-        done.append(one)
-    assert len({one.faces[0].entry for one in done}) == 2
+        done.append(virtual(paths[0], register))
+        register = done[-1].register
     for paths, one in zip(many, done, strict=True):
         entry = one.faces[0].entry
         assert authenticate(read(paths[1]), ONE, seeing, register).entry == entry
         assert authenticate(one.picture, ONE, seeing, register, virtual=True).entry == entry
-        for picture, key in ((read(paths[1]), OTHER), (one.picture, ONE), (read(strangers[-1]), ONE)):
+        for picture, key in ((read(paths[1]), OTHER), (one.picture, ONE), (read(stranger), ONE)):
             assert authenticate(picture, key, seeing, register).entry is None
+        assert virtual(paths[1], register).faces[0].known

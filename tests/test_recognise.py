@@ -14,7 +14,7 @@ from sansface.audit.scores import similarities
 from sansface.errors import SansfaceError
 from sansface.photographs.decode import decode, decode_rgb
 from sansface.recognise.align import Placing
-from sansface.recognise.detect import Yunet
+from sansface.recognise.detect import Yunet, at
 from sansface.recognise.dlib_network import FILE, DlibNetwork
 from sansface.recognise.onnx import OnnxRecogniser, declared_input, insightface, operations
 from sansface.recognise.registry import OURS, recogniser
@@ -212,5 +212,6 @@ def test_every_face_is_found_once_whatever_its_size(shared_assets: Path):
     assert len(yunet.faces(scene)) == 1
     every = yunet.every(scene)
     assert sorted(face.landmarks.mean(axis=0)[0] > 1250 for face in every) == [False, True]
-    assert yunet.found_at(scene, every[0].landmarks) is not None
-    assert yunet.found_at(scene, every[0].landmarks + 400) is None
+    assert [at(every, face.landmarks + 1) for face in every] == every
+    assert at(every, every[0].landmarks + 400) is None
+    assert at([], every[0].landmarks) is None

@@ -6,11 +6,12 @@ noise. The changer mixes the tiles with others, drawn from the codes.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
 
-from sansface.deidentify.keyed import Limits, Recognition
+from sansface.deidentify.keyed import Limits, Recognition, Subject
 from sansface.recognise.align import Placing
 from sansface.recognise.detect import Face
 
@@ -60,10 +61,6 @@ class Frames:
         template = Placing(SIDE, EYES).landmarks
         return [Face(1.0, template + np.array([x + FRAME, y + FRAME])) for x, y in corners(picture)]
 
-    def found_at(self, picture: np.ndarray, landmarks: np.ndarray) -> Face | None:
-        found = [face for face in self.every(picture) if np.abs(face.landmarks - landmarks).max() < 5]
-        return found[0] if found else None
-
 
 @dataclass
 class Tiles:
@@ -78,14 +75,25 @@ class Tiles:
         return ((faces.reshape(len(faces), -1) - 0.5) @ turn).astype(np.float32)
 
 
-def change(picture: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """The tiles of the face nearest the middle become others."""
-    middle = np.array(picture.shape[1::-1]) / 2 - SIDE / 2 - FRAME
-    x, y = min(corners(picture), key=lambda corner: float(np.linalg.norm(corner - middle)))
-    tiles = np.clip(128 + 45 * codes.reshape(TILES, TILES, 3), 10, 245).astype(np.uint8)
-    changed = picture.copy()
-    changed[y : y + SIDE + 2 * FRAME, x : x + SIDE + 2 * FRAME] = drawn(tiles)
+def put(picture: np.ndarray, tiles: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """The picture with a face laid over the one whose frame begins there."""
+    (x, y), face, changed = corner, drawn(tiles), picture.copy()
+    changed[y : y + len(face), x : x + len(face)] = face
     return changed
+
+
+def changed(picture: np.ndarray, codes: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """The tiles of a face become those that the codes say."""
+    tiles = np.clip(128 + 45 * codes.reshape(TILES, TILES, 3), 10, 245).astype(np.uint8)
+    return put(picture, tiles, corner)
+
+
+def subjects(picture: np.ndarray, how=changed) -> list[Subject]:
+    """The drawn faces, from left to right."""
+    return [
+        Subject(face.landmarks, COUNT, partial(how, corner=corner))
+        for face, corner in zip(Frames().every(picture), corners(picture), strict=True)
+    ]
 
 
 def recognition() -> Recognition:

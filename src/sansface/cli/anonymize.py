@@ -39,6 +39,8 @@ class Anonymize:
     renew: str | None = None
     """Id of an entry that is made anew from the one face of this photograph: another virtual face, under this
     key, which may be a new one. That it is the same person is for you to know."""
+    cover: Flag = False
+    """Black out what looks like a face and cannot be changed (profiles, small ones); else it is an error."""
     recogniser: str = "edgeface"
     """edgeface, mobilefacenet, onnx:PATH, insightface:PATH, dlib:PATH: by whose embedding faces are known."""
     threshold: float | None = None
@@ -48,7 +50,10 @@ class Anonymize:
 
     def run(self) -> None:
         keyed = require("sansface.deidentify.keyed", extra="deidentify")
-        change = require("sansface.deidentify.change", extra="deidentify")
+        kfaar = require("sansface.deidentify.kfaar", extra="deidentify")
+        import numpy as np
+
+        from sansface.deidentify.faces import Tools
         from sansface.deidentify.keys import Purpose, read_key
         from sansface.deidentify.register import register_for, write_register
         from sansface.deidentify.sealed import png, seal
@@ -65,11 +70,14 @@ class Anonymize:
         enrolled = register_for(recognition.recogniser)
         if self.register is not None and self.register.exists():
             enrolled = _read_register(self.register, recognition)
-        for photograph, path in zip(self.photographs, self._outs(), strict=True):
+        outs, tools = self._outs(), Tools()
+        for photograph, path in zip(self.photographs, outs, strict=True):
             original = decode_rgb(photograph, "photograph")
             try:
+                # The generator decides which pixels the light is fitted to, and nothing of who is seen.
+                ready, subjects = kfaar.subjects(original, tools, np.random.default_rng(0), self.cover)
                 done: Anonymized = keyed.anonymize(
-                    original, key, recognition, change.change, change.CODES, enrolled, self.new, self.renew
+                    ready, subjects, key, recognition, enrolled, self.new, self.renew
                 )
             except SansfaceError as error:
                 raise SansfaceError(f"{photograph}: {error}") from error

@@ -1,7 +1,7 @@
 """Virtual faces by a key, and people known again by them: KFAAR (Wang et al. 2024), with a key of 256 bits.
 
 Each face of a photograph is changed by numbers that the key draws from its embedding (`virtual.codes`); what
-turns numbers into another face is a function given from outside. With a register, whoever is known with the
+turns numbers into another face is given from outside (`Subject`). With a register, whoever is known with the
 key gets the numbers of the enrolment, so that all photographs of a person show one virtual person; whoever is
 not known is enrolled. A virtual face is drawn anew, by the next counter, where the recogniser
 
@@ -22,26 +22,33 @@ from sansface.deidentify.keys import Key
 from sansface.deidentify.register import FACE, VIRTUAL, Register, enrol, opened, register_for
 from sansface.deidentify.virtual import codes, unit
 from sansface.errors import SansfaceError
-from sansface.recognise.detect import Face
+from sansface.recognise.detect import Face, at
 from sansface.recognise.recogniser import Recogniser
 
-Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Gives the face nearest the middle of a photograph another identity: (h, w, 3) uint8 sRGB and (count,)
-float32 to (h, w, 3) uint8 sRGB."""
 DRAWS = 8
 """So many counters are tried."""
-MARGIN = 4.0
-"""From the middle of a face to the edges of the part of the photograph that is changed, in eye distances."""
-LEAST_MARGIN = 1.5
-"""Where faces lie so close that less were needed to tell them apart, they are not changed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A face of a photograph that can be given another identity.
+
+    Attributes:
+        landmarks: (5, 2) where it lies, see `sansface.recognise.align`.
+        count: of the numbers that say who is to be seen.
+        change: gives the photograph, (h, w, 3) uint8 sRGB in which other faces may be changed already, with
+            this face changed by (count,) float32, each about N(0, 1).
+    """
+
+    landmarks: np.ndarray
+    count: int
+    change: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Detector(Protocol):
     """What is asked of one: `sansface.recognise.detect.Yunet`."""
 
     def every(self, picture: np.ndarray) -> list[Face]: ...
-
-    def found_at(self, picture: np.ndarray, landmarks: np.ndarray) -> Face | None: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Recognition:
 
     Attributes:
         recogniser: gives the embeddings.
-        detector: finds all faces.
+        detector: finds all faces as the recogniser wants them.
         limits: see there.
     """
 
@@ -122,7 +129,7 @@ class Anonymized:
     """A picture of virtual faces.
 
     Attributes:
-        picture: (h, w, 3) uint8 sRGB; beside the faces' windows the photograph's very pixels.
+        picture: (h, w, 3) uint8 sRGB.
         register: the one that was given with those who are new.
         faces: what was done with each.
     """
@@ -147,10 +154,9 @@ class Answer:
 
 def anonymize(
     photograph: np.ndarray,
+    subjects: Sequence[Subject],
     key: Key,
     recognition: Recognition,
-    change: Change,
-    count: int,
     register: Register | None = None,
     new: bool = False,
     renew: str | None = None,
@@ -159,10 +165,9 @@ def anonymize(
 
     Args:
         photograph: (h, w, 3) uint8 sRGB, upright.
+        subjects: all its faces.
         key: for recognition.
-        recognition: finds faces and embeds them.
-        change: see `Change`; it gets the part of the photograph around one face.
-        count: of the numbers that it takes.
+        recognition: embeds them.
         register: who is enrolled; None for nobody, and then nothing is remembered.
         new: whether all faces are of people who are not enrolled, even where they look like one who is.
         renew: id of an entry that is made anew from the one face of this photograph: from the next counter
@@ -170,25 +175,26 @@ def anonymize(
 
     Raises:
         SansfaceError: no face, or more than one to renew; no virtual face that may be kept within `DRAWS`;
-            or what `change` raises.
+            or what a subject's `change` raises.
     """
     register = register_for(recognition.recogniser) if register is None else register
-    faces = recognition.faces(photograph)
+    if not subjects:
+        raise SansfaceError("no face is found on the photograph, so nothing was written.")
     start = 0
     if renew is not None:
-        if len(faces) != 1:
-            raise SansfaceError(f"{len(faces)} faces are found, and one is renewed; give a picture of one.")
+        if len(subjects) != 1:
+            raise SansfaceError(
+                f"{len(subjects)} faces are found, and one is renewed; give a photograph of one."
+            )
         start = register.entry(renew).counter + 1
         register = register.revoked(renew)
-    drawing = _Drawing(key, recognition, change, count, register, new or renew is not None)
+    drawing = _Drawing(key, recognition, register, new or renew is not None)
+    seen = recognition.detector.every(photograph)
+    # A face that the detector misses, and the fit did not, is cut out by the fit's own landmarks.
+    faces = [at(seen, subject.landmarks) or Face(0.0, subject.landmarks) for subject in subjects]
     picture, made = photograph, []
-    for face, embedding in zip(faces, recognition.embed(photograph, faces), strict=True):
-        rows, columns = window(face, faces, photograph.shape[:2])
-        part = np.ascontiguousarray(picture[rows, columns])
-        inside = replace(face, landmarks=face.landmarks - (columns.start, rows.start))
-        virtual, one = drawing.draw(part, inside, embedding, start, renew)
-        picture = picture.copy()
-        picture[rows, columns] = virtual
+    for subject, embedding in zip(subjects, recognition.embed(photograph, faces), strict=True):
+        picture, one = drawing.draw(picture, subject, embedding, start, renew)
         made.append(one)
     return Anonymized(picture, drawing.register, tuple(made))
 
@@ -226,34 +232,6 @@ def authenticate(
     return Answer(register.entries[nearest].id if near else None, distance)
 
 
-def window(face: Face, faces: Sequence[Face], shape: tuple[int, int]) -> tuple[slice, slice]:
-    """The part of a photograph in which a face is the one nearest the middle: rows and columns.
-
-    It reaches `MARGIN` eye distances from the face's middle, less if another face would be nearer to the
-    part's middle or the photograph ends.
-
-    Args:
-        face: one of `faces`.
-        faces: all of the photograph.
-        shape: its height and width.
-
-    Raises:
-        SansfaceError: the faces lie too close.
-    """
-    middle = face.landmarks.mean(axis=0)
-    others = [other.landmarks.mean(axis=0) for other in faces if other is not face]
-    margin = MARGIN
-    while margin >= LEAST_MARGIN:
-        low = np.maximum(np.floor(middle - margin * face.eyes), 0).astype(int)
-        high = np.minimum(np.ceil(middle + margin * face.eyes), shape[::-1]).astype(int)
-        center = (low + high) / 2
-        own = np.linalg.norm(middle - center)
-        if all(np.linalg.norm(other - center) > own for other in others):
-            return slice(low[1], high[1]), slice(low[0], high[0])
-        margin *= 0.9
-    raise SansfaceError("two faces lie too close to be told apart; cut the photograph between them.")
-
-
 class _Drawing:
     """The virtual faces of one photograph, each unlike those before it and those enrolled."""
 
@@ -261,13 +239,10 @@ class _Drawing:
         self,
         key: Key,
         recognition: Recognition,
-        change: Change,
-        count: int,
         register: Register,
         new: bool,
     ) -> None:
-        self.key, self.recognition, self.change, self.count = key, recognition, change, count
-        self.register = register
+        self.key, self.recognition, self.register = key, recognition, register
         self.enrolled, self.virtuals = (opened(register, key, kind) for kind in (FACE, VIRTUAL))
         self.counters = [entry.counter for entry in register.entries]
         self.ids = [entry.id for entry in register.entries]
@@ -275,19 +250,20 @@ class _Drawing:
         self.taken = [new] * len(self.ids)
 
     def draw(
-        self, part: np.ndarray, face: Face, embedding: np.ndarray, start: int, name: str | None
+        self, picture: np.ndarray, subject: Subject, embedding: np.ndarray, start: int, name: str | None
     ) -> tuple[np.ndarray, Made]:
-        """The changed part of a photograph around a face."""
+        """The picture with one more face changed."""
         distances = _distances(embedding[None], self.enrolled)[0]
         free = np.where(self.taken, np.inf, distances)
         if free.size and free.min() <= self.recognition.limits.accepted:
-            return self._again(part, face, embedding, int(free.argmin()))
+            return self._again(picture, subject, embedding, int(free.argmin()))
         limits = self.recognition.limits
         alike = distances <= limits.accepted
         used = {counter for counter, near in zip(self.counters, alike, strict=True) if near}
         tried = [counter for counter in range(start, start + DRAWS + len(used)) if counter not in used]
         for counter in tried[:DRAWS]:
-            picture, virtual = self._changed(part, face, codes(self.key, embedding, self.count, counter))
+            numbers = codes(self.key, embedding, subject.count, counter)
+            changed, virtual = self._changed(picture, subject, numbers)
             if virtual is None or _nearest(virtual, embedding[None]) < limits.apart:
                 continue
             if min(_nearest(virtual, self.enrolled), _nearest(virtual, self.virtuals)) <= limits.accepted:
@@ -295,18 +271,18 @@ class _Drawing:
             entry = enrol(self.key, embedding, virtual, counter, name)
             self.register = self.register.enrolled(entry)
             self._remember(entry.id, counter, embedding, virtual)
-            return picture, Made(entry.id, counter, known=False)
+            return changed, Made(entry.id, counter, known=False)
         raise SansfaceError(
             f"none of {DRAWS} virtual faces is unlike its original and everybody enrolled; give another "
             "photograph or another key."
         )
 
     def _again(
-        self, part: np.ndarray, face: Face, embedding: np.ndarray, known: int
+        self, picture: np.ndarray, subject: Subject, embedding: np.ndarray, known: int
     ) -> tuple[np.ndarray, Made]:
         """One who is enrolled, by the numbers of the enrolment."""
-        numbers = codes(self.key, self.enrolled[known], self.count, self.counters[known])
-        picture, virtual = self._changed(part, face, numbers)
+        numbers = codes(self.key, self.enrolled[known], subject.count, self.counters[known])
+        changed, virtual = self._changed(picture, subject, numbers)
         own = np.stack([embedding, self.enrolled[known]])
         if virtual is None or _nearest(virtual, own) < self.recognition.limits.apart:
             raise SansfaceError(
@@ -314,17 +290,19 @@ class _Drawing:
                 "photograph; give another photograph or renew the entry."
             )
         self.taken[known] = True
-        return picture, Made(self.ids[known], self.counters[known], known=True)
+        return changed, Made(self.ids[known], self.counters[known], known=True)
 
     def _changed(
-        self, part: np.ndarray, face: Face, numbers: np.ndarray
+        self, picture: np.ndarray, subject: Subject, numbers: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The part changed, and the embedding of its face, None where none is found any more."""
-        picture = self.change(part, numbers)
-        if picture.shape != part.shape or picture.dtype != np.uint8:
-            raise ValueError(f"a changed picture is uint8 {part.shape}, not {picture.dtype} {picture.shape}")
-        found = self.recognition.detector.found_at(picture, face.landmarks)
-        return picture, None if found is None else self.recognition.embed(picture, [found])[0]
+        """The picture changed, and the embedding of its face, None where none is found any more."""
+        changed = subject.change(picture, numbers)
+        if changed.shape != picture.shape or changed.dtype != np.uint8:
+            raise ValueError(
+                f"a changed picture is uint8 {picture.shape}, not {changed.dtype} {changed.shape}"
+            )
+        found = at(self.recognition.detector.every(changed), subject.landmarks)
+        return changed, None if found is None else self.recognition.embed(changed, [found])[0]
 
     def _remember(self, name: str, counter: int, embedding: np.ndarray, virtual: np.ndarray) -> None:
         self.ids.append(name)

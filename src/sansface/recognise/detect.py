@@ -3,6 +3,7 @@
 The detector fires elsewhere, too; what it finds beside the right place is nobody, not another person.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -91,13 +92,7 @@ class Yunet:
             picture: (h, w, 3) uint8.
             landmarks: (5, 2) of the known face.
         """
-        return self.found_at(picture, landmarks) is not None
-
-    def found_at(self, picture: np.ndarray, landmarks: np.ndarray) -> Face | None:
-        """The face that is found where one is known to lie; see `sees`."""
-        eyes = np.linalg.norm(landmarks[1] - landmarks[0])
-        best = min(self.faces(picture), key=lambda face: _offset(face, landmarks), default=None)
-        return best if best is not None and _offset(best, landmarks) <= BESIDE * eyes else None
+        return at(self.faces(picture), landmarks) is not None
 
     def _at(self, picture: np.ndarray, scale: float) -> list[Face]:
         height, width = picture.shape[:2]
@@ -113,6 +108,16 @@ class Yunet:
 
 def _sizes(longer: int) -> list[int]:
     return [size for size in SIZES if size in (SIZES[0], min(size, longer))]
+
+
+def at(faces: Sequence[Face], landmarks: np.ndarray) -> Face | None:
+    """That of some faces which lies where a face is known to lie, if one does.
+
+    landmarks: (5, 2) of the known face.
+    """
+    eyes = np.linalg.norm(landmarks[1] - landmarks[0])
+    best = min(faces, key=lambda face: _offset(face, landmarks), default=None)
+    return best if best is not None and _offset(best, landmarks) <= BESIDE * eyes else None
 
 
 def _offset(face: Face, landmarks: np.ndarray) -> float:

@@ -1,0 +1,73 @@
+"""KFAAR's virtual face (Wang et al. 2024) on the parametric head: the numbers of a key say who is seen.
+
+The identity is the numbers' alone, so that all photographs of an enrolled person show one virtual person;
+pose, expression and light are the photograph's. The albedo code moves from the person's own, for colours of
+skin and hair stay.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from sansface.deidentify.change import Face, StepTwo, appearance_of, change
+from sansface.deidentify.faces import Tools, covered, find, refusal
+from sansface.deidentify.ideudemon import ALBEDO, IDENTITY, MOST
+from sansface.deidentify.keyed import Subject
+from sansface.heads.albedo import CODES
+from sansface.heads.appearance import Appearance
+from sansface.heads.fit import FittedHead
+
+EYES = ((33, 133), (362, 263))
+"""MediaPipe's corners of the subject's right and left eye."""
+NOSE, MOUTH = 1, (61, 291)
+"""Its tip of the nose and corners of the mouth."""
+
+
+def subjects(
+    photograph: np.ndarray, tools: Tools, rng: np.random.Generator, cover: bool = False
+) -> tuple[np.ndarray, list[Subject]]:
+    """The faces of a photograph, each to be changed by the numbers of an identity and of an albedo.
+
+    Args:
+        photograph: (h, w, 3) uint8 sRGB.
+        rng: chooses the pixels by which light is fitted; no secret.
+        cover: black out a face that bears no fit, instead of refusing the photograph.
+
+    Returns:
+        the photograph with such faces covered, and all the others.
+
+    Raises:
+        SansfaceError: no face, or one that bears no fit (without `cover`).
+    """
+    faces = find(photograph, tools)
+    if faces.unfitted and not cover:
+        raise refusal(faces.unfitted[0])
+    ready = photograph
+    for finding, _ in faces.unfitted:
+        ready, _ = covered(ready, finding.box)
+    made = []
+    for head in faces.heads:
+        appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
+        way = partial(_changed, tools, head, faces.hidden, appearance)
+        made.append(Subject(five_landmarks(head.landmarks), len(head.identity) + len(CODES), way))
+    return ready, made
+
+
+def five_landmarks(mesh: np.ndarray) -> np.ndarray:
+    """(5, 2) as `sansface.recognise.align` has them, of MediaPipe's (468, 2)."""
+    eyes = [mesh[list(corners)].mean(axis=0) for corners in EYES]
+    return np.stack([*eyes, mesh[NOSE], *mesh[list(MOUTH)]])
+
+
+def _changed(
+    tools: Tools,
+    head: FittedHead,
+    hidden: np.ndarray,
+    appearance: Appearance,
+    picture: np.ndarray,
+    numbers: np.ndarray,
+) -> np.ndarray:
+    identity, albedo = np.split(numbers.astype(np.float64), [len(head.identity)])
+    moved = appearance.albedo + np.array([ALBEDO[name] for name in CODES]) * albedo
+    face = Face((IDENTITY * identity).clip(-MOST, MOST), moved)
+    return change(tools.model, head, picture, hidden, appearance, face, StepTwo())[0]

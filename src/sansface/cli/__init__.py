@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import DisallowNone
 
 from sansface import __version__
+from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
 from sansface.cli.bench import Bench
@@ -20,6 +21,7 @@ from sansface.cli.deidentify import Deidentify
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
 from sansface.cli.head import Head
+from sansface.cli.keys import NewKey
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
@@ -38,9 +40,14 @@ VERBS = {
     "render": Render,
     "template": TrainTemplate,
     "evaluate": Evaluate,
-    "audit": Audit,
-    "deidentify": Deidentify,
     "head": Head,
+    "deidentify": Deidentify,
+    "key": NewKey,
+    "anonymize": Anonymize,
+    "authenticate": Authenticate,
+    "register": Register,
+    "unseal": Unseal,
+    "audit": Audit,
     "bench": Bench,
     "assets": Assets,
 }
@@ -59,9 +66,14 @@ Verb = (
     | Render
     | TrainTemplate
     | Evaluate
-    | Audit
-    | Deidentify
     | Head
+    | Deidentify
+    | NewKey
+    | Anonymize
+    | Authenticate
+    | Register
+    | Unseal
+    | Audit
     | Bench
     | Assets
 )

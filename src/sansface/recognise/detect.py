@@ -3,6 +3,7 @@
 The detector fires elsewhere, too; what it finds beside the right place is nobody, not another person.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -56,11 +57,24 @@ class Yunet:
         picture: (h, w, 3) uint8 sRGB.
         """
         longer = max(picture.shape[:2])
-        for size in [size for size in SIZES if size in (SIZES[0], min(size, longer))]:
+        for size in _sizes(longer):
             found = self._at(picture, size / longer)
             if found:
                 return found
         return []
+
+    def every(self, picture: np.ndarray) -> list[Face]:
+        """All that is found at any of the sizes, each face once, the surest first: for who must miss nobody.
+
+        picture: (h, w, 3) uint8 sRGB.
+        """
+        longer = max(picture.shape[:2])
+        found = [face for size in _sizes(longer) for face in self._at(picture, size / longer)]
+        kept: list[Face] = []
+        for face in sorted(found, key=lambda one: -one.score):
+            if all(_offset(face, other.landmarks) > BESIDE * other.eyes for other in kept):
+                kept.append(face)
+        return kept
 
     def nearest(self, picture: np.ndarray) -> Face | None:
         """The face nearest the middle of a photograph."""
@@ -78,9 +92,7 @@ class Yunet:
             picture: (h, w, 3) uint8.
             landmarks: (5, 2) of the known face.
         """
-        eyes = np.linalg.norm(landmarks[1] - landmarks[0])
-        offsets = [np.linalg.norm(face.landmarks - landmarks, axis=1) for face in self.faces(picture)]
-        return any(offset.mean() <= BESIDE * eyes for offset in offsets)
+        return at(self.faces(picture), landmarks) is not None
 
     def _at(self, picture: np.ndarray, scale: float) -> list[Face]:
         height, width = picture.shape[:2]
@@ -92,3 +104,22 @@ class Yunet:
         back = np.array([width, height]) / size
         points = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
         return [Face(float(row[14]), row[4:14].reshape(5, 2) * back) for row in points]
+
+
+def _sizes(longer: int) -> list[int]:
+    return [size for size in SIZES if size in (SIZES[0], min(size, longer))]
+
+
+def at(faces: Sequence[Face], landmarks: np.ndarray) -> Face | None:
+    """That of some faces which lies where a face is known to lie, if one does.
+
+    landmarks: (5, 2) of the known face.
+    """
+    eyes = np.linalg.norm(landmarks[1] - landmarks[0])
+    best = min(faces, key=lambda face: _offset(face, landmarks), default=None)
+    return best if best is not None and _offset(best, landmarks) <= BESIDE * eyes else None
+
+
+def _offset(face: Face, landmarks: np.ndarray) -> float:
+    """Pixels between a face's landmarks and others, in the mean."""
+    return float(np.linalg.norm(face.landmarks - landmarks, axis=1).mean())

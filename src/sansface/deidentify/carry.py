@@ -36,7 +36,8 @@ class Carried:
     Attributes:
         box: left, top, width, height of the part, within the picture.
         source: (h, w, 2) float32: pixel of the photograph that each pixel of the part comes from.
-        moved: (h, w) float32 in [0, 1], 0 at the part's rim: how much of the displacement counts.
+        moved: (h, w) float32 in [0, 1]: how much of the displacement counts. 0 at the part's rim, but where
+            that is the picture's own.
     """
 
     box: tuple[int, int, int, int]

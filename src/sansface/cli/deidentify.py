@@ -48,6 +48,8 @@ class Deidentify:
             raise SansfaceError("there is nothing to change; name a photograph, or several.")
         ideudemon.check_strength(self.strength)
         if self.seed is not None:
+            if self.seed < 0:
+                raise SansfaceError(f"the seed {self.seed} is below 0; give a whole number from 0.")
             print(
                 "warning: with --seed the noise can be taken away again; use it for tests.", file=sys.stderr
             )
@@ -69,11 +71,14 @@ class Deidentify:
 
     def _places(self) -> list[Path]:
         from sansface.files import fresh_folder
+        from sansface.formats.pictures import SUFFIXES
 
         if self.out.suffix.lower() == ".png":
             if len(self.photographs) > 1:
                 raise SansfaceError(f"{self.out} is one file for {len(self.photographs)}; name a folder.")
             check_free(self.out, self.overwrite)
             return [self.out]
+        if self.out.suffix.lower() in SUFFIXES:
+            raise SansfaceError(f"{self.out} would be a folder; name a file .png, or a folder without that.")
         out = fresh_folder(self.out, self.overwrite)
         return [out / f"{number:03d}.png" for number in range(len(self.photographs))]

@@ -25,8 +25,9 @@ NEAR, BEYOND = 1.45, 1.75
 """The rings, as multiples of the face's outline about its middle."""
 GRID = 64
 """Nodes a side at which the plate is worked out; it is smooth."""
-STIFF = 0.5
-"""Smoothing of the plate."""
+STIFF = (3e-4, 3e-3, 3e-2, 0.3, 3.0)
+"""Smoothing of the plate, lengths in distances between the eyes: the first without folds. Below the chin what is
+near in the picture is far apart on the head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,8 @@ class Carried:
     Attributes:
         box: left, top, width, height of the part, within the picture.
         source: (h, w, 2) float32: pixel of the photograph that each pixel of the part comes from.
-        moved: (h, w) float32 in [0, 1], 0 at the part's rim: how much of the displacement counts.
+        moved: (h, w) float32 in [0, 1]: how much of the displacement counts. 0 at the part's rim, but where
+            that is the picture's own.
     """
 
     box: tuple[int, int, int, int]
@@ -91,19 +93,37 @@ def carried(model: HeadModel, head: FittedHead, old: np.ndarray, new: np.ndarray
     still = np.concatenate([_thinned(ring) for ring in rings])
     knots = np.concatenate([now[centres], still])
     shifts = np.concatenate([(was - now)[centres], np.zeros_like(still)])
-    plate = RBFInterpolator(knots, shifts, kernel="thin_plate_spline", smoothing=STIFF)
-    width, height = int(right - left), int(bottom - top)
-    x, y = np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)
+    box = int(left), int(top), int(right - left), int(bottom - top)
+    moved = _within(rings[0] - (left, top), *box[2:], reach=0.12 * float(np.ptp(was, axis=0).max()))
+    pixels = np.stack(np.meshgrid(np.arange(box[2]) + left, np.arange(box[3]) + top), axis=-1) + 0.5
+    source = pixels.astype(np.float32)
+    for stiff in STIFF:
+        shift = _plate(knots, shifts, stiff, head.eyes, box)
+        source = (pixels + moved[..., None] * shift).astype(np.float32)
+        if not _folded(source):
+            break
+    return Carried(box, source, moved)
+
+
+def _plate(
+    knots: np.ndarray, shifts: np.ndarray, stiff: float, eyes: float, box: tuple[int, int, int, int]
+) -> np.ndarray:
+    """(h, w, 2) float32 on the pixels of a box: the thin plate through, or near, shifts (k, 2) at knots."""
+    left, top, width, height = box
+    plate = RBFInterpolator(knots / eyes, shifts, kernel="thin_plate_spline", smoothing=stiff)
+    x, y = np.linspace(left, left + width, GRID) / eyes, np.linspace(top, top + height, GRID) / eyes
     nodes = plate(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)).reshape(GRID, GRID, 2)
     # Node (0, 0) stands on the part's corner, the last one on the opposite corner.
     u = ((np.arange(width) + 0.5) / width * (GRID - 1)).astype(np.float32)
     v = ((np.arange(height) + 0.5) / height * (GRID - 1)).astype(np.float32)
     u, v = np.meshgrid(u, v)
-    shift = cv2.remap(nodes.astype(np.float32), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    moved = _within(rings[0] - (left, top), width, height, reach=0.12 * float(np.ptp(was, axis=0).max()))
-    pixels = np.stack(np.meshgrid(np.arange(width) + left, np.arange(height) + top), axis=-1) + 0.5
-    source = pixels + moved[..., None] * shift
-    return Carried((int(left), int(top), width, height), source.astype(np.float32), moved)
+    return cv2.remap(nodes.astype(np.float32), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _folded(source: np.ndarray) -> bool:
+    """Whether the map turns any of its cells over, so that something would be seen twice."""
+    across, down = np.diff(source, axis=1)[:-1], np.diff(source, axis=0)[:, :-1]
+    return bool((across[..., 0] * down[..., 1] <= across[..., 1] * down[..., 0]).any())
 
 
 def _within(ring: np.ndarray, width: int, height: int, reach: float) -> np.ndarray:

@@ -25,7 +25,7 @@ ALBEDO = {
 }  # fmt: skip
 """The same of the albedo code: what is a matter of identity changes, colours of skin and hair hardly do."""
 MOST = 3.0
-"""Largest number of an identity, in standard deviations: beyond, heads break."""
+"""Largest number of a code, in standard deviations: beyond, heads break."""
 STRONGEST = 2.0
 
 
@@ -95,10 +95,11 @@ def deidentify(
         # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
         appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
         identity = head.identity + strength * IDENTITY * rng.normal(size=len(head.identity))
-        face = Face(identity.clip(-MOST, MOST), appearance.albedo + noise * rng.normal(size=len(noise)))
+        albedo = appearance.albedo + noise * rng.normal(size=len(noise))
+        face = Face(identity.clip(-MOST, MOST), albedo.clip(-MOST, MOST))
         result, changed = change(tools.model, head, result, faces.hidden, appearance, face, how)
         touched |= changed
     for finding, _ in faces.unfitted:
-        result, changed = covered(result, finding.box)
+        result, changed = covered(result, finding)
         touched |= changed
     return Deidentified(result, touched, len(faces.heads), len(faces.unfitted))

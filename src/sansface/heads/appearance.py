@@ -15,6 +15,7 @@ from importlib import resources
 import numpy as np
 from safetensors.numpy import load
 
+from sansface.errors import SansfaceError
 from sansface.heads.albedo import CODES, albedo_seen
 from sansface.heads.light import COSINE, COUNT, harmonics
 from sansface.heads.look import Seen
@@ -27,6 +28,8 @@ TURNS = 3
 """Of light and albedo."""
 PLACES = 1500
 """Pixels that are asked, at most."""
+LEAST = 50
+"""Of them, at least."""
 NOISE = 0.12
 """Standard deviation of a colour about the model's, as a share of it: pores, wrinkles, the rest."""
 EVEN = 0.003
@@ -78,8 +81,16 @@ def fit_appearance(
         colours: (k, 3) linear RGB of the photograph at its pixels.
         trusted: (k,) bool: pixels of the face that nothing hides.
         rng: chooses among the pixels where there are many.
+
+    Raises:
+        SansfaceError: hardly any pixel is trusted.
     """
     chosen = np.flatnonzero(trusted)
+    if len(chosen) < LEAST:
+        raise SansfaceError(
+            "too little of a face is to be seen to know its light, for it is hidden or cut off; crop the "
+            "photograph to whole faces."
+        )
     if len(chosen) > PLACES:
         chosen = rng.choice(chosen, PLACES, replace=False)
     part = seen.some(chosen)

@@ -129,7 +129,7 @@ def features(model: HeadModel, seen: Seen) -> np.ndarray:
     lines += [(marks[a:b] + np.array([0, 2]), AROUND["brow"]) for a, b in ((17, 22), (22, 27))]
     lines.append((marks[31:36], AROUND["nostril"]))
     for line, reach in lines:
-        result |= front & (off_line(mean[:, :2], line)[0] < reach)
+        result |= front & (off_line(mean[:, :2], line, reach)[0] < reach)
     for ring, _ in rings:
         result |= front & inside(mean[:, :2], ring)
     return result.astype(np.float64)

@@ -38,6 +38,8 @@ IRISES = np.array([[0.08, 0.15, 0.26], [0.07, 0.10, 0.04], [0.08, 0.035, 0.015],
 WHITE, TEETH, FLESH = 0.48, 0.5, (0.32, 0.09, 0.08)
 LASHES = ((36, 40, 0.35), (39, 43, 0.8), (42, 46, 0.35), (45, 49, 0.8))
 """Landmarks along each lid (the last of an eye is its first) and the share of light that its lashes leave."""
+NEAR, BROW = 3.0, 20.0
+"""How far from outlines and from the middle of a brow it matters how far, mm."""
 LASH = 0.9
 """Width over which they darken the lid's rim, mm."""
 PUPIL, IRIS = 2.2, 6.0
@@ -152,14 +154,20 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     return result
 
 
-def off_line(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) distance from a polyline, and (n,) how far along it the nearest place is, in [0, 1]."""
+def off_line(points: np.ndarray, line: np.ndarray, within: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) distance from a polyline, and (n,) how far along it the nearest place is, in [0, 1].
+
+    within: points farther than that may be said to be infinitely far, which is much quicker.
+    """
     best, along = np.full(len(points), np.inf), np.zeros(len(points))
+    low, high = line.min(axis=0) - within, line.max(axis=0) + within
+    chosen = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+    near = points[chosen]
     for k, (a, b) in enumerate(pairwise(line)):
-        t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
-        away = np.linalg.norm(points - a - t[:, None] * (b - a), axis=1)
-        nearer = away < best
-        best[nearer], along[nearer] = away[nearer], (k + t[nearer]) / (len(line) - 1)
+        t = np.clip((near - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+        away = np.linalg.norm(near - a - t[:, None] * (b - a), axis=1)
+        nearer = away < best[chosen]
+        best[chosen[nearer]], along[chosen[nearer]] = away[nearer], (k + t[nearer]) / (len(line) - 1)
     return best, along
 
 
@@ -192,7 +200,7 @@ def _skin(model: HeadModel, mean: np.ndarray, code: dict[str, float]) -> np.ndar
     colour += lips[:, None] * (red * tone - colour)
 
     for brow in (marks[17:22], marks[22:27]):
-        away, along = off_line(mean[:, :2], brow[:, :2] + (0, 2.0))
+        away, along = off_line(mean[:, :2], brow[:, :2] + (0, 2.0), BROW)
         inner = along if brow[0, 0] > 0 else 1 - along  # the tail, away from the nose, is thinner
         thick = (3.8 - 2.4 * inner) * np.exp(0.25 * code["brow thickness"])
         share = (0.35 + 0.6 * ndtr(code["brow density"])) * _step(thick - away, FRAYED) * (mean[:, 2] > 55)
@@ -214,7 +222,7 @@ def _lashes(model: HeadModel, mean: np.ndarray) -> np.ndarray:
     for first, last, left in LASHES:
         start = 36 if first < 42 else 42
         line = marks[[start + (k - start) % 6 for k in range(first, last)]]
-        away, _ = off_line(mean[:, :2], line)
+        away, _ = off_line(mean[:, :2], line, 2 * LASH)
         share *= 1 - (1 - left) * _step(LASH - away, LASH) * (mean[:, 2] > 45)
     return share
 
@@ -251,6 +259,6 @@ def _step(depth: np.ndarray, soft: float) -> np.ndarray:
 
 
 def _depth(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(n,) distance from a polygon's outline, negative outside."""
-    away, _ = off_line(points, np.concatenate([polygon, polygon[:1]]))
+    """(n,) distance from a polygon's outline, negative outside; beyond `NEAR` infinite."""
+    away, _ = off_line(points, np.concatenate([polygon, polygon[:1]]), NEAR)
     return np.where(inside(points, polygon), away, -away)

@@ -57,7 +57,7 @@ class Yunet:
         """
         longer = max(picture.shape[:2])
         for size in [size for size in SIZES if size in (SIZES[0], min(size, longer))]:
-            found = self._at(picture, size / longer)
+            found = self._scaled(picture, size / longer)
             if found:
                 return found
         return []
@@ -71,18 +71,26 @@ class Yunet:
 
         return min(self.faces(picture), key=distance, default=None)
 
-    def sees(self, picture: np.ndarray, landmarks: np.ndarray) -> bool:
-        """Is a face found where it is known to lie?
+    def at(self, picture: np.ndarray, landmarks: np.ndarray) -> Face | None:
+        """The face found where one is known to lie, the nearest of them; None if there is none.
 
         Args:
             picture: (h, w, 3) uint8.
             landmarks: (5, 2) of the known face.
         """
-        eyes = np.linalg.norm(landmarks[1] - landmarks[0])
-        offsets = [np.linalg.norm(face.landmarks - landmarks, axis=1) for face in self.faces(picture)]
-        return any(offset.mean() <= BESIDE * eyes for offset in offsets)
+        limit = BESIDE * float(np.linalg.norm(landmarks[1] - landmarks[0]))
 
-    def _at(self, picture: np.ndarray, scale: float) -> list[Face]:
+        def offset(face: Face) -> float:
+            return float(np.linalg.norm(face.landmarks - landmarks, axis=1).mean())
+
+        near = [face for face in self.faces(picture) if offset(face) <= limit]
+        return min(near, key=offset, default=None)
+
+    def sees(self, picture: np.ndarray, landmarks: np.ndarray) -> bool:
+        """Is a face found where it is known to lie?  Arguments as for `at`."""
+        return self.at(picture, landmarks) is not None
+
+    def _scaled(self, picture: np.ndarray, scale: float) -> list[Face]:
         height, width = picture.shape[:2]
         size = max(1, round(width * scale)), max(1, round(height * scale))
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

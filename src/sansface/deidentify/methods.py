@@ -1,0 +1,80 @@
+"""Ways to hide who is on a photograph, by name: what `sansface bench deidentify` compares.
+
+A way is a function of a photograph, (h, w, 3) uint8 sRGB, and a random generator; it gives a picture of the
+same shape and type, or raises SansfaceError where it can hide no face. To add one: a file, and a line in
+`KINDS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sansface.deidentify.baselines import black_box, blur, pixelation
+from sansface.errors import SansfaceError
+
+Method = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way, whatever its strength.
+
+    Attributes:
+        make: the way at a strength; raises SansfaceError where that makes no sense.
+        strength: what is used where none is said.
+        strengths: those of its curve, ascending; more hides more.
+        unit: what the strength means.
+        random: two runs on one photograph differ.
+        calibrated_by: name of the recogniser with which it was tuned, whose scores prove nothing; empty for
+            none.
+    """
+
+    make: Callable[[float], Method]
+    strength: float
+    strengths: tuple[float, ...]
+    unit: str
+    random: bool = False
+    calibrated_by: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    "blur": Kind(blur, 0.4, (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6), "σ / distance between the eyes"),
+    "pixelation": Kind(
+        pixelation, 0.6, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), "block / distance between the eyes"
+    ),
+    "black box": Kind(black_box, 1.0, (0.25, 0.5, 0.75, 1.0), "share of the face's oval"),
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A way with its strength.  name: of the kind."""
+
+    name: str
+    strength: float
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.name]
+
+    def make(self) -> Method:
+        return self.kind.make(self.strength)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.strength:g}"
+
+
+def chosen(words: str) -> Chosen:
+    """A way by its name, or by name@strength.
+
+    Raises:
+        SansfaceError: there is no such way, or the strength is no number.
+    """
+    name, at, number = words.partition("@")
+    if name not in KINDS:
+        raise SansfaceError(f"there is no method {name!r}; choose of {', '.join(KINDS)}.")
+    try:
+        return Chosen(name, float(number) if at else KINDS[name].strength)
+    except ValueError:
+        raise SansfaceError(f"the strength in {words!r} is no number; say it like {name}@0.5.") from None

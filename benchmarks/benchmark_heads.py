@@ -5,14 +5,13 @@ they follow the topology from head to head.
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import trimesh
-from scipy.interpolate import PchipInterpolator
 from scipy.spatial import KDTree
 
 from path_tracing import Painted
+from sansface.heads.albedo import MONK, inside, margin, off_line
 from sansface.heads.parametric import HeadModel
 from sansface.surface import Mesh
 
@@ -22,17 +21,6 @@ CHIN = -90.0
 """head_min_y of the benchmark: below every chin, mm."""
 SUBDIVISIONS = 2
 """By Loop's scheme: of the face to edges of about half a millimetre."""
-
-MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
-"""The Monk skin tone scale, sRGB."""
-
-HAIRLINE = PchipInterpolator(
-    [0, 30, 50, 65, 76, 84, 92, 105, 118, 132, 150, 180],
-    [88, 90, 80, 56, 30, 26, 62, 62, 20, -18, -38, -42],
-)
-"""Height of the hair line, mm, by the angle from the face, degrees."""
-AXIS = np.array([0.0, 0.0, 8.0])
-"""A point of the vertical axis around which that angle turns."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +133,14 @@ def _skin(mean: np.ndarray, model: HeadModel, sitter: Sitter, rng: np.random.Gen
     freckles = cheeks[rng.choice(len(cheeks), 40)]
     base[KDTree(freckles).query(mean)[0] < 1.2] *= 0.6
     marks = model.neutral[model.landmarks]
-    lips = _inside(mean[:, :2], marks[48:60, :2]) & (mean[:, 2] > 85)
+    lips = inside(mean[:, :2], marks[48:60, :2]) & (mean[:, 2] > 85)
     base[lips] *= np.array([0.85, 0.42, 0.42]) if sitter.tone < 7 else np.array([1.5, 0.9, 0.9])
     hair = np.array(sitter.hair_colour)
     for brow in (marks[17:22], marks[22:27]):
-        away, along = _off_line(mean[:, :2], brow[:, :2] + (0, 2.0))
+        away, along = off_line(mean[:, :2], brow[:, :2] + (0, 2.0))
         inner = along if brow[0, 0] > 0 else 1 - along  # the tail, away from the nose, is thinner
         base[(away < 4.2 - 2.2 * inner) & (mean[:, 2] > 55)] = 0.8 * hair + 0.2 * _tone(sitter.tone)
-    scalp = _margin(mean) > 0
+    scalp = margin(mean) > 0
     if sitter.hair is None:
         base[scalp] = 0.6 * hair + 0.4 * 0.6 * base[scalp]
     else:
@@ -179,12 +167,12 @@ def _hair(model: HeadModel, vertices: np.ndarray, sitter: Sitter, rng: np.random
     assert sitter.hair is not None
     thick, locks = HAIR[sitter.hair]
     placed, mean, faces = _subdivided(model, vertices, model.skin, SUBDIVISIONS)
-    placed, mean, faces = _only(placed, mean, faces, _margin(mean) > -3)
+    placed, mean, faces = _only(placed, mean, faces, margin(mean) > -3)
     for _ in range(1 if sitter.hair == "full" else 2):
         both = np.concatenate([placed, mean], axis=1)
         both, faces = trimesh.remesh.subdivide(both, faces)
         placed, mean = both[:, :3], both[:, 3:]
-    grown = np.clip(_margin(mean) / 14, 0, 1)
+    grown = np.clip(margin(mean) / 14, 0, 1)
     grown = grown * grown * (3 - 2 * grown)
     out = mean - (0, 40, -10)
     way = np.arctan2(out[:, 0], -out[:, 2])  # locks fall from the crown
@@ -216,15 +204,6 @@ def _hair_colour(
 
 
 # --- geometry ---
-
-
-def _margin(mean: np.ndarray) -> np.ndarray:
-    """(n,) about how far inside the hair line, mm; negative on the face, the neck and the ears."""
-    across = mean - AXIS
-    angle = np.degrees(np.arctan2(np.abs(across[:, 0]), across[:, 2]))
-    margin = mean[:, 1] - HAIRLINE(angle)
-    ear = (np.abs(mean[:, 0]) > 79) & (mean[:, 1] < 60)
-    return np.where(ear, -np.abs(margin) - 1, margin)
 
 
 def _subdivided(
@@ -267,24 +246,3 @@ def _noise(points: np.ndarray, size: float, rng: np.random.Generator) -> np.ndar
     phases = rng.uniform(0, 2 * np.pi, 24)
     waves = [np.sin(points @ way + phase) for way, phase in zip(ways, phases, strict=True)]
     return np.sqrt(2 / 24) * np.sum(waves, axis=0)
-
-
-def _inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(n,) bool: even-odd rule."""
-    inside = np.zeros(len(points), dtype=bool)
-    for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        crosses = (a[1] > points[:, 1]) != (b[1] > points[:, 1])
-        if a[1] != b[1]:
-            inside ^= crosses & (points[:, 0] < a[0] + (points[:, 1] - a[1]) * (b[0] - a[0]) / (b[1] - a[1]))
-    return inside
-
-
-def _off_line(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) distance from a polyline, and (n,) how far along it the nearest place is, in [0, 1]."""
-    best, along = np.full(len(points), np.inf), np.zeros(len(points))
-    for k, (a, b) in enumerate(pairwise(line)):
-        t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
-        away = np.linalg.norm(points - a - t[:, None] * (b - a), axis=1)
-        nearer = away < best
-        best[nearer], along[nearer] = away[nearer], (k + t[nearer]) / (len(line) - 1)
-    return best, along

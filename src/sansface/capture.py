@@ -109,6 +109,12 @@ class Camera:
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return Camera(scale @ self.K, width, height, self.cam_from_world, self.distortion)
 
+    def cropped(self, left: int, top: int, width: int, height: int) -> "Camera":
+        """The camera of a part of the same picture, which may reach beyond it."""
+        K = np.array(self.K)
+        K[:2, 2] -= left, top
+        return Camera(K, width, height, self.cam_from_world, self.distortion)
+
     def normalized(self, center: np.ndarray, radius: float) -> "Camera":
         """The same camera where the world is x_norm = (x_world − center) / radius.
 

@@ -68,6 +68,11 @@ class HeadModel:
                 result += np.float32(weight) * self.expression[found]
         return result
 
+    @cached_property
+    def expressions(self) -> np.ndarray:
+        """(57, n, 3) float32: all of them, in the order of `expression`."""
+        return np.stack(list(self.expression.values()))
+
     def part(self, *names: str) -> np.ndarray:
         """(k, 3) int64: the faces all of whose vertices belong to these parts."""
         chosen = np.zeros(len(self.neutral), dtype=bool)

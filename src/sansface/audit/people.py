@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from sansface.audit.kept import Kept
@@ -19,7 +18,7 @@ from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.files import os_error_sentence, read_json
 from sansface.formats.pictures import inside, pictures_in
-from sansface.photographs.decode import decode
+from sansface.photographs.decode import decode_rgb
 from sansface.recognise.align import Placing
 from sansface.recognise.detect import Face, Yunet
 
@@ -96,7 +95,7 @@ def read_people(
     outlines: list[np.ndarray] = []
     segment = segment or (_segmenter() if outlined else None)
     for done, ((person, number, path), face) in enumerate(zip(listed, faces, strict=True), start=1):
-        picture = _read(path)
+        picture = decode_rgb(path, "photograph")
         digest = hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest().encode()
         other = first.get(digest)
         if other and other[0] != person:
@@ -151,7 +150,7 @@ def read_photographs(folder: Path, which: Numbers) -> list[np.ndarray]:
             f"{folder} has no photograph {missing[0][1] + 1} of person {missing[0][0] + 1} any more; run "
             "again."
         )
-    return [_read(paths[one]) for one in which]
+    return [decode_rgb(paths[one], "photograph") for one in which]
 
 
 def _segmenter() -> Callable[[np.ndarray], np.ndarray]:
@@ -173,7 +172,7 @@ def _found(
     def looked_for() -> dict[str, np.ndarray]:
         one, rows = find or Yunet().nearest, np.full((len(listed), 11), np.nan)
         for done, (_, _, path) in enumerate(listed):
-            face = one(_read(path))
+            face = one(decode_rgb(path, "photograph"))
             if face is not None:
                 rows[done] = [face.score, *face.landmarks.ravel()]
             progress((done + 1) / len(listed))
@@ -221,15 +220,6 @@ def _labelled(folder: Path) -> list[tuple[str, Path]]:
     if not isinstance(labels, dict) or not all(isinstance(person, str) for person in labels.values()):
         raise SansfaceError(f'{where} is not of the form {{"labels": {{path: person}}}}; correct the file.')
     return [(person, inside(folder, path, where)) for path, person in labels.items()]
-
-
-def _read(path: Path) -> np.ndarray:
-    """(h, w, 3) uint8 sRGB, upright; grey in three channels."""
-    pixels = decode(path, "photograph", upright=True)
-    colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
-    if colour.dtype == np.uint16:
-        colour = cv2.convertScaleAbs(colour, alpha=255 / 65535)
-    return np.ascontiguousarray(colour)
 
 
 def _why_none(folder: Path, faceless: int, small: int, least: float) -> str:

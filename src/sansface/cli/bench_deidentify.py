@@ -10,7 +10,7 @@ from sansface.cli.words import Out
 from sansface.extras import require
 from sansface.progress import progress_bar
 
-Tables = UseAppendAction[tuple[Literal["papers", "sweep", "matched", "attackers"], ...]]
+Tables = UseAppendAction[tuple[Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"], ...]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Deidentify:
     sansface.deidentify.methods.KINDS.
     """
     table: Tables = ()
-    """papers, sweep, matched, attackers; can be said again. Else papers."""
+    """papers, ablation, sweep, matched, attackers, keyed; can be said again. Else papers."""
     recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
     """Who scores, as for sansface audit."""
     photographs: int = 316
@@ -59,8 +59,10 @@ class Deidentify:
     def run(self) -> None:
         require("sansface.audit.control", extra="audit")
         require("scipy", extra="audit")
+        require("ai_edge_litert", extra="faces")
         require("matplotlib", extra="bench")  # before the work, not after
         from sansface.bench.deidentify import run
+        from sansface.bench.deidentify.fits import head_fitter
         from sansface.bench.deidentify.kid import OnnxBackbone, StandIn
         from sansface.bench.deidentify.sheet import check_folder
         from sansface.cli.bench import warn
@@ -85,7 +87,7 @@ class Deidentify:
             seed=self.seed,
         )
         with progress_bar("reading") as show:
-            by = run.instruments(asked, used, backbone, None, show)
+            by = run.instruments(asked, used, backbone, head_fitter() if self.fits else None, show)
         bench = run.Bench(asked, by, lambda what: print(f"measuring {what}", flush=True))
         for name in self.table or ("papers",):
             print(run.table(name, methods, bench))

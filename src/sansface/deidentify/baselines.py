@@ -78,7 +78,7 @@ class Baseline:
         Raises:
             SansfaceError: no face is found.
         """
-        faces = self._yunet.faces(photograph)
+        faces = self._yunet.every(photograph)
         if not faces:
             raise SansfaceError(
                 "no face is found in the photograph, so nothing would be hidden; give another one."

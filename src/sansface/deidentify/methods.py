@@ -2,7 +2,8 @@
 
 A way is a function of a photograph, (h, w, 3) uint8 sRGB, and a random generator; it gives a picture of the
 same shape and type, or raises SansfaceError where it can hide no face. To add one: a file, and a line in
-`KINDS`.
+`KINDS`; of one with a part left out the name is "WAY without PART". A way with a key, in `KEYED`, takes the
+key's 32 bytes in the generator's place.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from sansface.deidentify.baselines import black_box, blur, pixelation
 from sansface.errors import SansfaceError
 
 Method = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+KeyedMethod = Callable[[np.ndarray, bytes], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ KINDS: dict[str, Kind] = {
     ),
     "black box": Kind(black_box, 1.0, (0.25, 0.5, 0.75, 1.0), "share of the face's oval"),
 }
+KEYED: dict[str, Callable[[], KeyedMethod]] = {}
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,19 @@ def decode(path: Path, kind: str, *, upright: bool) -> np.ndarray:
     return pixels
 
 
+def decode_rgb(path: Path, kind: str) -> np.ndarray:
+    """A picture as it is to be looked at: (h, w, 3) uint8 sRGB, upright, grey in three channels, no alpha.
+
+    Raises:
+        SansfaceError: see `decode`.
+    """
+    pixels = decode(path, kind, upright=True)
+    colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
+    if colour.dtype == np.uint16:
+        colour = cv2.convertScaleAbs(colour, alpha=255 / 65535)
+    return np.ascontiguousarray(colour)
+
+
 def is_video(head: bytes) -> bool:
     """Does a file that begins so hold a film? MP4 and QuickTime, Matroska and WebM, AVI, MPEG."""
     film = head[4:8] == b"ftyp" and head[8:12] not in (*_HEIC_BRANDS, b"avif", b"avis")

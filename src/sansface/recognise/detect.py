@@ -56,11 +56,24 @@ class Yunet:
         picture: (h, w, 3) uint8 sRGB.
         """
         longer = max(picture.shape[:2])
-        for size in [size for size in SIZES if size in (SIZES[0], min(size, longer))]:
-            found = self._scaled(picture, size / longer)
+        for size in _sizes(longer):
+            found = self._at(picture, size / longer)
             if found:
                 return found
         return []
+
+    def every(self, picture: np.ndarray) -> list[Face]:
+        """All that is found at any of the sizes, each face once, the surest first: for who must miss nobody.
+
+        picture: (h, w, 3) uint8 sRGB.
+        """
+        longer = max(picture.shape[:2])
+        found = [face for size in _sizes(longer) for face in self._at(picture, size / longer)]
+        kept: list[Face] = []
+        for face in sorted(found, key=lambda one: -one.score):
+            if all(_offset(face, other.landmarks) > BESIDE * other.eyes for other in kept):
+                kept.append(face)
+        return kept
 
     def nearest(self, picture: np.ndarray) -> Face | None:
         """The face nearest the middle of a photograph."""
@@ -71,26 +84,22 @@ class Yunet:
 
         return min(self.faces(picture), key=distance, default=None)
 
-    def at(self, picture: np.ndarray, landmarks: np.ndarray) -> Face | None:
-        """The face found where one is known to lie, the nearest of them; None if there is none.
+    def sees(self, picture: np.ndarray, landmarks: np.ndarray) -> bool:
+        """Is a face found where it is known to lie?
 
         Args:
             picture: (h, w, 3) uint8.
             landmarks: (5, 2) of the known face.
         """
-        limit = BESIDE * float(np.linalg.norm(landmarks[1] - landmarks[0]))
+        return self.found_at(picture, landmarks) is not None
 
-        def offset(face: Face) -> float:
-            return float(np.linalg.norm(face.landmarks - landmarks, axis=1).mean())
+    def found_at(self, picture: np.ndarray, landmarks: np.ndarray) -> Face | None:
+        """The face that is found where one is known to lie; see `sees`."""
+        eyes = np.linalg.norm(landmarks[1] - landmarks[0])
+        best = min(self.faces(picture), key=lambda face: _offset(face, landmarks), default=None)
+        return best if best is not None and _offset(best, landmarks) <= BESIDE * eyes else None
 
-        near = [face for face in self.faces(picture) if offset(face) <= limit]
-        return min(near, key=offset, default=None)
-
-    def sees(self, picture: np.ndarray, landmarks: np.ndarray) -> bool:
-        """Is a face found where it is known to lie?  Arguments as for `at`."""
-        return self.at(picture, landmarks) is not None
-
-    def _scaled(self, picture: np.ndarray, scale: float) -> list[Face]:
+    def _at(self, picture: np.ndarray, scale: float) -> list[Face]:
         height, width = picture.shape[:2]
         size = max(1, round(width * scale)), max(1, round(height * scale))
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -100,3 +109,12 @@ class Yunet:
         back = np.array([width, height]) / size
         points = np.zeros((0, 15)) if rows is None else rows.astype(np.float64)
         return [Face(float(row[14]), row[4:14].reshape(5, 2) * back) for row in points]
+
+
+def _sizes(longer: int) -> list[int]:
+    return [size for size in SIZES if size in (SIZES[0], min(size, longer))]
+
+
+def _offset(face: Face, landmarks: np.ndarray) -> float:
+    """Pixels between a face's landmarks and others, in the mean."""
+    return float(np.linalg.norm(face.landmarks - landmarks, axis=1).mean())

@@ -165,6 +165,6 @@ def _portraits(folder: Path, people: People, which: np.ndarray, size: int) -> tu
             )
         larger = enlarged(picture, size)
         scale = np.array(larger.shape[1::-1]) / picture.shape[1::-1]
-        faces = [face.landmarks * scale for face in yunet.faces(picture)]
+        faces = [face.landmarks * scale for face in yunet.every(picture)]
         result.append(Portrait(person, larger, own.landmarks * scale, tuple(faces)))
     return tuple(result)

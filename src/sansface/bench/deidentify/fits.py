@@ -15,6 +15,9 @@ import cv2
 import numpy as np
 
 from sansface.errors import SansfaceError
+from sansface.faces.detectors import Detectors, find_faces
+from sansface.heads.fit import fit_head
+from sansface.heads.parametric import load_head_model
 
 SHIFT, NOISE, QUALITY = 0.05, 2.0, 90
 """Of the jitter: at most so many eye distances, standard deviation in bytes, and of the JPEG."""
@@ -33,6 +36,34 @@ class FittedHead(Protocol):
 Fitter = Callable[[np.ndarray, np.ndarray], FittedHead]
 """Of a (h, w, 3) uint8 photograph and the (5, 2) landmarks of the face that is meant; raises SansfaceError
 where no head is found there."""
+
+
+AROUND, BESIDE = 3.0, 1.0
+"""Half the side of the square in which the face is looked for, and how far from its place it may be found, in
+distances between the eyes."""
+
+
+def head_fitter() -> Fitter:
+    """The parametric head, fitted to MediaPipe's landmarks of the face.
+
+    Raises:
+        SansfaceError: a model is not on this device, or the extra `faces` is not installed.
+    """
+    model, detectors = load_head_model(), Detectors()
+
+    def fit(picture: np.ndarray, landmarks: np.ndarray) -> FittedHead:
+        middle, eyes = landmarks.mean(axis=0), float(np.linalg.norm(landmarks[1] - landmarks[0]))
+        corner = np.maximum(np.floor(middle - AROUND * eyes).astype(int), 0)
+        end = np.ceil(middle + AROUND * eyes).astype(int)
+        part = np.ascontiguousarray(picture[corner[1] : end[1], corner[0] : end[0]])
+        found = [one.landmarks for one in find_faces(part, detectors) if one.kind == "landmarks"]
+        meshes = [points + corner for points in found if points is not None]
+        off = [float(np.linalg.norm(points.mean(axis=0) - middle)) for points in meshes]
+        if not off or min(off) > BESIDE * eyes:
+            raise SansfaceError("no head is found where the face was; its pose cannot be measured.")
+        return fit_head(model, meshes[int(np.argmin(off))], picture.shape[1::-1])
+
+    return fit
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ let in. All decisions are at the threshold of *clear* faces of strangers: whoeve
 no other.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,9 @@ from sansface.bench.deidentify.attackers import Faces, cut_out
 from sansface.bench.deidentify.cohort import Cohort, Portrait
 from sansface.bench.deidentify.measure import Instruments
 from sansface.bench.deidentify.scorers import Scorer, distances, matched
+from sansface.deidentify.methods import KeyedMethod
 from sansface.errors import SansfaceError
 
-KeyedMethod = Callable[[np.ndarray, bytes], np.ndarray]
-"""Of a (h, w, 3) uint8 photograph and a key; raises SansfaceError where it can hide no face."""
 KEY = 32
 """Bytes."""
 VARIANTS = ("common", "second", "own", "next")
@@ -78,6 +77,14 @@ class Keyed:
     holder: Rate
     holder_rank1: Rate
     chance: float
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Keyed":
+        """Of plain JSON, as `asdict` gives it."""
+        values: dict[str, Any] = {
+            name: Rate(**one) if isinstance(one, dict) else one for name, one in told.items()
+        }
+        return cls(**values)
 
 
 def following(labels: np.ndarray) -> np.ndarray:

@@ -132,7 +132,7 @@ def runs(
 
 def found_again(yunet: Yunet, picture: np.ndarray, landmarks: np.ndarray) -> tuple[bool, np.ndarray]:
     """Is a face found where it was, and (5, 2) where it is cut out: there, else where it was."""
-    face = yunet.at(picture, landmarks)
+    face = yunet.found_at(picture, landmarks)
     return face is not None, landmarks if face is None else face.landmarks
 
 

@@ -1,7 +1,8 @@
 """`sansface bench deidentify`: the tables, each a short list of rows, and what is measured for them.
 
 OUT/rows/*.json           what was measured, each row once
-OUT/papers.md, .csv       methods beside each other, as tables 1 and 2 of Wen et al.
+OUT/papers.md, .csv       methods beside each other, as table 1 of Wen et al.
+OUT/ablation.md, .csv     a method with each of its parts left out, as table 2
 OUT/sweep.md, .csv, .png  against the strength, as their figure 4
 OUT/matched.md, .csv      baselines at the strength at which they hide as much as a method
 OUT/attackers.md, .csv    the averager and the searcher
@@ -20,17 +21,19 @@ from sansface.bench.deidentify import tables
 from sansface.bench.deidentify.attackers import Attack, average, search
 from sansface.bench.deidentify.cohort import Cohort, read_cohort
 from sansface.bench.deidentify.fits import Fitter, Refits
+from sansface.bench.deidentify.keyed import Keyed, hidden_by_keys, keyed, virtual
 from sansface.bench.deidentify.kid import Backbone
 from sansface.bench.deidentify.matched import Matched, match, tar
 from sansface.bench.deidentify.measure import Instruments, Row, as_json, from_json, measured, row
 from sansface.bench.deidentify.rows import kept
 from sansface.bench.deidentify.scorers import scorer
 from sansface.bench.deidentify.sheet import write_sheet
-from sansface.deidentify.methods import KINDS, Chosen
+from sansface.deidentify.methods import KEYED, KINDS, Chosen
+from sansface.errors import SansfaceError
 from sansface.recognise.detect import Yunet
 from sansface.recognise.recogniser import Recogniser
 
-TableName = Literal["papers", "sweep", "matched", "attackers"]
+TableName = Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"]
 BASELINES = ("blur", "pixelation", "black box")
 LEAST_TAR = 0.05
 """What a baseline need not go below, however little of a method is recognised."""
@@ -153,6 +156,18 @@ class Bench:
             for by in self.by.scorers
         }
 
+    def keyed(self, name: str) -> list[Keyed]:
+        """Of a method with a key, by each recogniser."""
+
+        def measure() -> dict[str, Any]:
+            self.show(name)
+            rng = np.random.default_rng([self.asked.seed, 7])
+            faces, gallery, refused = hidden_by_keys(KEYED[name](), self.by, rng)
+            found = [keyed(virtual(by, faces, gallery, self.by.cohort), by, rng) for by in self.by.scorers]
+            return {"refused": refused, "keyed": [asdict(one) for one in found]}
+
+        return [Keyed.from_json(one) for one in kept(self.asked.out, name, self._on, measure)["keyed"]]
+
     def sheet(self, one: Chosen, folder: Path) -> Path:
         """Results to look at, made again."""
         self.show(f"sheet of {one}")
@@ -170,8 +185,14 @@ def table(name: TableName, methods: Sequence[Chosen], bench: Bench) -> str:
         matched = {str(one): bench.matched(one) for one in methods}
         rows = {str(one): bench.row(one) for one in methods}
         return tables.write(name, about, *tables.matches(matched, rows), out)
+    if name == "keyed":
+        if not KEYED:
+            raise SansfaceError("there is no method with a key; choose another table.")
+        return tables.write(name, about, *tables.keys({one: bench.keyed(one) for one in KEYED}), out)
     rows = {tables.CLEAR: bench.row(None)}
-    if name == "papers":
+    if name == "ablation":
+        methods = with_parts_left_out(methods)
+    if name != "sweep":
         rows |= {str(one): bench.row(one) for one in methods}
         return tables.write(name, about, *tables.papers(rows), out)
     for kind in dict.fromkeys(one.name for one in methods):
@@ -179,6 +200,23 @@ def table(name: TableName, methods: Sequence[Chosen], bench: Bench) -> str:
             one = Chosen(kind, strength)
             rows[str(one)] = bench.row(one, bench.asked.draws)
     return tables.write(name, about, *tables.papers(rows), out, tables.curves(rows))
+
+
+def with_parts_left_out(methods: Sequence[Chosen]) -> list[Chosen]:
+    """Each method, and at the same strength those that are it without a part.
+
+    Raises:
+        SansfaceError: none has a part that can be left out.
+    """
+    found = [
+        Chosen(name, one.strength)
+        for one in methods
+        for name in KINDS
+        if name == one.name or name.startswith(f"{one.name} without ")
+    ]
+    if len(found) == len(methods):
+        raise SansfaceError("none of these methods has a part that can be left out; choose another table.")
+    return found
 
 
 def unchanged(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ from sansface.cli import main
 from sansface.deidentify.baselines import blur
 from sansface.recognise.detect import Yunet
 
-PEOPLE, SINGLES = 6, 80
+PEOPLE, SINGLES = 6, 60
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +78,12 @@ def test_clear_photographs_and_black_ovals(folder: Path, shared_assets, tmp_path
     assert number(clear["detected, %"]) == 100
     assert number(black["TAR at FMR 1e-3, %"]) < 10
     assert number(black["detected, %"]) < 50
-    assert number(black["KID × 1000"]) > 10 * abs(number(clear["KID × 1000"])) + 50
+    assert number(black["KID"]) > 10 * abs(number(clear["KID"])) + 1
     assert number(black["changed beyond heads"]) == 0
     told = capsys.readouterr()
     assert str(folder) not in told.out
     sheet = cv2.imread(str(tmp_path / "sheet" / "black-box-1.png"))
     assert sheet is not None
-    # Asked again, nothing is measured again.
-    assert main([*words, "--table", "papers"]) == 0
-    assert "measuring" not in capsys.readouterr().out
 
 
 def test_bad_words_are_one_sentence(folder: Path, shared_assets, tmp_path: Path, capsys):

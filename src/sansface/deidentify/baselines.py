@@ -31,7 +31,7 @@ def pixelation(strength: float) -> "Baseline":
     """Square blocks of one colour, their mean; strength: a block's side, in distances between the eyes."""
 
     def pixelated(photograph: np.ndarray, face: Face) -> np.ndarray:
-        side = max(1, round(strength * face.eyes))
+        side = max(2, round(strength * face.eyes))
         height, width = photograph.shape[:2]
         rows, columns = ceil(height / side), ceil(width / side)
         whole = cv2.copyMakeBorder(

@@ -16,9 +16,12 @@ import cv2
 import numpy as np
 
 from sansface.audit.attackers.layers import inner_layers
+from sansface.audit.attackers.linear import directions
 from sansface.recognise.align import Placing
 from sansface.recognise.onnx import OnnxRecogniser, edgeface
 
+FLOOR = 0.1
+"""Of the median deviation."""
 SUBSETS, SIZE = 100, 100
 """Drawn for the spread, and pictures in each."""
 FACE = Placing()
@@ -77,13 +80,17 @@ class OnnxBackbone:
 
 
 def standardised(clear: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both less the mean of clear photographs, over the root of their mean variance: (n, d) and (m, d).
+    """Features of a stand-in, which may be of any size, brought to the kernel: (n, d) and (m, d).
 
-    For a stand-in, whose numbers may be of any size, where those of Inception are of the kernel's. Each
-    number over its own deviation would not do: what hardly varies over photographs would then count most.
+    Each number less its mean over clear photographs, over its deviation there, or over a tenth of the median
+    deviation if that is more; then each picture's vector of length √d, so that x·y / d is a cosine. What lies
+    far from all photographs would otherwise, by the third power, count for everything.
     """
-    mean, scale = clear.mean(axis=0), np.sqrt(clear.var(axis=0).mean())
-    return (clear - mean) / scale, (other - mean) / scale
+    deviation = clear.std(axis=0)
+    scale = np.maximum(deviation, max(FLOOR * float(np.median(deviation)), 1e-12))
+    both = (directions((one - clear.mean(axis=0)) / scale) for one in (clear, other))
+    first, second = (np.sqrt(clear.shape[1]) * one for one in both)
+    return first, second
 
 
 def kid(one: np.ndarray, other: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from math import isfinite, nan
 from pathlib import Path
 
 from sansface.audit.scores import percent
@@ -22,7 +23,7 @@ CURVES = {
     "TAR": "TAR at FMR 1e-3, %",
     "PSNR": "PSNR, dB",
     "SSIM": "SSIM",
-    "KID": "KID × 1000",
+    "KID": "KID",
     "POSE": "POSE, degrees",
     "EXP": "EXP",
 }
@@ -46,7 +47,7 @@ def papers(rows: Mapping[str, Row]) -> tuple[Sequence[str], Cells]:
         "SSIM",
         "PSNR, face",
         "SSIM, face",
-        "KID × 1000",
+        "KID",
         "POSE, ° (jitter)",
         "EXP (jitter)",
         "detected, %",
@@ -75,7 +76,7 @@ def papers(rows: Mapping[str, Row]) -> tuple[Sequence[str], Cells]:
                     f"{row.ssim:.3f}",
                     "∞" if row.psnr_face is None else f"{row.psnr_face:.1f}",
                     f"{row.ssim_face:.3f}",
-                    f"{1e3 * row.kid:.1f} ± {1e3 * row.kid_spread:.1f}",
+                    f"{row.kid:.3f} ± {row.kid_spread:.3f}",
                     _beside(row.pose, row.pose_jitter),
                     _beside(row.expression, row.expression_jitter),
                     percent(row.detected),
@@ -112,7 +113,7 @@ def matches(
     """Row by row a method and the baselines at its TAR.  found: by method, then recogniser.  rows: of
     methods.
     """
-    columns = ("scored by", "method", "TAR at FMR 1e-3, %", "SSIM", "SSIM, face", "PSNR", "KID × 1000")
+    columns = ("scored by", "method", "TAR at FMR 1e-3, %", "SSIM", "SSIM, face", "PSNR", "KID")
     lines = []
     for name, of in found.items():
         for recogniser, baselines in of.items():
@@ -128,7 +129,7 @@ def matches(
                         f"{row.ssim:.3f}",
                         f"{row.ssim_face:.3f}",
                         "∞" if row.psnr is None else f"{row.psnr:.1f}",
-                        f"{1e3 * row.kid:.1f} ± {1e3 * row.kid_spread:.1f}",
+                        f"{row.kid:.3f} ± {row.kid_spread:.3f}",
                     ]
                 )
     return columns, lines
@@ -173,9 +174,7 @@ def keys(found: Mapping[str, Sequence[Keyed]]) -> tuple[Sequence[str], Cells]:
 def curves(rows: Mapping[str, Row]) -> bytes:
     """PNG of figure 4 of Wen et al.: every metric against the strength, a colour a method."""
     names = list(dict.fromkeys(_kind(name) for name in rows if name != CLEAR))
-    panels = {
-        metric: axis for metric, axis in CURVES.items() if any(_of(row, metric) for row in rows.values())
-    }
+    panels = {metric: axis for metric, axis in CURVES.items() if _measured(rows, metric)}
     plt = require("matplotlib.figure", extra="bench")
     figure = plt.Figure(figsize=(7, 1.9 * len(panels)), dpi=110, layout="constrained")
     grid = figure.subplots(len(panels), len(names), sharey="row", squeeze=False)
@@ -188,9 +187,7 @@ def curves(rows: Mapping[str, Row]) -> bytes:
                 for line, value in _of(row, metric).items():
                     drawn.setdefault(line, []).append(value)
             for number, (line, values) in enumerate(drawn.items()):
-                axes.plot(
-                    strengths[: len(values)], values, marker=".", color=f"C{number}", label=line or None
-                )
+                axes.plot(strengths, values, marker=".", color=f"C{number}", label=line or None)
             for number, value in enumerate(_of(rows[CLEAR], metric).values() if CLEAR in rows else ()):
                 axes.axhline(value, color=f"C{number}", linewidth=0.6, linestyle=":")
             axes.grid(alpha=0.3)
@@ -223,7 +220,7 @@ def write(
 
 
 def _of(row: Row, metric: str) -> dict[str, float]:
-    """The lines of a panel: of a recogniser, or one without a name; none where it was not measured."""
+    """The lines of a panel: a recogniser's, or one without a name; NaN where it is infinite or not measured."""
     if metric == "DIS":
         return {one.recogniser: one.distance for one in row.scored}
     if metric == "TAR":
@@ -231,11 +228,15 @@ def _of(row: Row, metric: str) -> dict[str, float]:
     value = {
         "PSNR": row.psnr,
         "SSIM": row.ssim,
-        "KID": 1e3 * row.kid,
+        "KID": row.kid,
         "POSE": row.pose,
         "EXP": row.expression,
     }[metric]
-    return {} if value is None else {"": value}
+    return {"": nan if value is None else value}
+
+
+def _measured(rows: Mapping[str, Row], metric: str) -> bool:
+    return any(isfinite(value) for row in rows.values() for value in _of(row, metric).values())
 
 
 def _kind(name: str) -> str:

@@ -16,6 +16,7 @@ from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
+from sansface.cli.deidentify import Deidentify
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
 from sansface.cli.protect import Inspect, Protect
@@ -37,6 +38,7 @@ VERBS = {
     "template": TrainTemplate,
     "evaluate": Evaluate,
     "audit": Audit,
+    "deidentify": Deidentify,
     "bench": Bench,
     "assets": Assets,
 }
@@ -56,6 +58,7 @@ Verb = (
     | TrainTemplate
     | Evaluate
     | Audit
+    | Deidentify
     | Bench
     | Assets
 )

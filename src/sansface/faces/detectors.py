@@ -16,6 +16,8 @@ from sansface.faces.tflite import Network, sigmoid, without_chatter
 
 SIZES = (128, 256, 512)
 """Longer sides in pixels at which YuNet looks, up to the picture's own. It finds faces of 10 to 300."""
+LARGE = (1024, 2048)
+"""Further sizes for whoever looks for all faces, of whom many may be small."""
 TURNS = (0, 90, 180, 270, 30, 60, 120, 150, 210, 240, 300, 330)
 """Degrees by which the picture is turned; the networks bear half such a step. Right angles come first."""
 UPRIGHT = 4
@@ -116,6 +118,44 @@ def find_faces(picture: np.ndarray, detectors: Detectors | None = None) -> list[
     candidates = sorted(seen, key=_score, reverse=True)[:CANDIDATES]
     found = [one for candidate in candidates for one in _landmarks(picture, candidate, detectors.landmarks)]
     return sorted(found, key=_score, reverse=True)
+
+
+def all_faces(picture: np.ndarray, detectors: Detectors | None = None) -> list[Finding]:
+    """Every face of a picture, upright or nearly so, small ones and large ones.
+
+    Where none is found upright, what `find_faces` finds in a turned picture. Of a face that the landmark
+    network confirms there is the finding with its landmarks; of others what the detector said: something that
+    looks like a face and may be one.
+
+    Args:
+        picture: (h, w, 3) uint8 sRGB.
+        detectors: loaded ones, to save time.
+
+    Returns:
+        Findings of kind `landmarks` or `face`, best first, each face once.
+
+    Raises:
+        SansfaceError: see `Detectors`.
+    """
+    detectors = detectors or Detectors()
+    longer = max(picture.shape[:2])
+    pictures = [_of_size(picture, size) for size in sorted({min(size, longer) for size in (*SIZES, *LARGE)})]
+    seen = [face for small in pictures for face in _View(picture, small, 0, False).yunet(detectors.yunet)]
+    if not any(face.score >= THRESHOLD for face in seen):
+        seen = [face for face in find_faces(picture, detectors) if face.kind == "face"]
+    found: list[Finding] = []
+    for face in sorted(seen, key=_score, reverse=True):
+        if face.score >= THRESHOLD and not any(_same(face, other) for other in found):
+            found.append(face)
+    return [next(iter(_landmarks(picture, face, detectors.landmarks)), face) for face in found]
+
+
+def _same(one: Finding, other: Finding) -> bool:
+    """Whether two boxes overlap by more than a third of both together."""
+    low = np.maximum(one.box[:2], other.box[:2])
+    high = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])
+    both = np.prod(np.maximum(high - low, 0))
+    return bool(both > (np.prod(one.box[2:]) + np.prod(other.box[2:]) - both) / 3)
 
 
 def _score(finding: Finding) -> float:

@@ -11,6 +11,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr
 
 from sansface.errors import SansfaceError
+from sansface.heads.look import Seen
 from sansface.heads.parametric import HeadModel
 from sansface.heads.trace import linear
 
@@ -34,11 +35,15 @@ MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "6
 """The Monk skin tone scale, sRGB."""
 HAIRS = np.array([[0.35, 0.22, 0.09], [0.06, 0.03, 0.015], [0.012, 0.010, 0.010]])
 IRISES = np.array([[0.08, 0.15, 0.26], [0.07, 0.10, 0.04], [0.08, 0.035, 0.015], [0.03, 0.014, 0.008]])
-WHITE, TEETH, FLESH = 0.62, 0.6, (0.32, 0.09, 0.08)
+WHITE, TEETH, FLESH = 0.6, 0.6, (0.32, 0.09, 0.08)
+LASHES = ((36, 40, 0.35), (39, 43, 0.8), (42, 46, 0.35), (45, 49, 0.8))
+"""Landmarks along each lid (the last of an eye is its first) and the share of light that its lashes leave."""
+LASH = 0.9
+"""Width over which they darken the lid's rim, mm."""
 PUPIL, IRIS = 2.2, 6.0
 """Radii, mm."""
-BLUSH = (((45, -10, 85), 18, 0.5), ((0, 3, 125), 9, 0.4), ((0, -68, 100), 12, 0.25))
-"""Middle and radius of cheek, nose and chin, mm, and the share of green and blue that goes at most."""
+FRAYED = 1.8
+"""Half the width of a brow's edge, mm: single hairs."""
 SOFT = 0.7
 """Half the width of an edge, mm: the vertices lie one to three millimetres apart."""
 
@@ -63,13 +68,7 @@ def albedo(model: HeadModel, codes: np.ndarray) -> np.ndarray:
     Raises:
         SansfaceError: too many numbers, or one that is not finite.
     """
-    said = np.asarray(codes, dtype=np.float64).reshape(-1)
-    if len(said) > len(CODES) or not np.isfinite(said).all():
-        raise SansfaceError(
-            f"an albedo code is up to {len(CODES)} finite numbers, not {len(said)}; correct it."
-        )
-    numbers = np.pad(said, (0, len(CODES) - len(said)))
-    code = {str(name): float(number) for name, number in zip(CODES, numbers, strict=True)}
+    code = _named(codes)
     colour = np.empty((len(model.neutral), 3))
     colour[:] = FLESH
     colour[slice(*model.parts["Teeth"])] = TEETH
@@ -79,6 +78,46 @@ def albedo(model: HeadModel, codes: np.ndarray) -> np.ndarray:
         ball = slice(*model.parts[f"Eyeball {side}"])
         colour[ball] = _eye(model.neutral[ball].astype(np.float64), iris_colour(code["iris"], code["skin"]))
     return colour.astype(np.float32)
+
+
+def albedo_seen(
+    model: HeadModel, seen: Seen, codes: np.ndarray, gaze: tuple[float, float] = (0.0, 0.0)
+) -> np.ndarray:
+    """The colours of what a camera sees, painted pixel by pixel: edges as sharp as the picture.
+
+    Args:
+        codes: as for `albedo`.
+        gaze: how far the irises lie to the head's own left and up, mm.
+
+    Returns:
+        (k, 3) float32 linear RGB in [0, 1].
+
+    Raises:
+        SansfaceError: see `albedo`.
+    """
+    code, mean = _named(codes), seen.of(model.neutral).astype(np.float64)
+    colour = np.empty((len(mean), 3))
+    colour[:] = FLESH
+    colour[seen.is_part("Teeth")] = TEETH
+    skin = seen.is_part("Face", "Head and Neck")
+    colour[skin] = _skin(model, mean[skin], code) * _lashes(model, mean[skin])[:, None]
+    iris = iris_colour(code["iris"], code["skin"])
+    for side in ("left", "right"):
+        ball = seen.is_part(f"Sclera {side}")
+        whole = model.neutral[slice(*model.parts[f"Sclera {side}"])]
+        center = (whole.min(axis=0) + whole.max(axis=0)) / 2
+        colour[ball] = eye_colour(np.linalg.norm(mean[ball, :2] - center[:2] - gaze, axis=1), iris)
+    return colour.astype(np.float32)
+
+
+def _named(codes: np.ndarray) -> dict[str, float]:
+    said = np.asarray(codes, dtype=np.float64).reshape(-1)
+    if len(said) > len(CODES) or not np.isfinite(said).all():
+        raise SansfaceError(
+            f"an albedo code is up to {len(CODES)} finite numbers, not {len(said)}; correct it."
+        )
+    numbers = np.pad(said, (0, len(CODES) - len(said)))
+    return {str(name): float(number) for name, number in zip(CODES, numbers, strict=True)}
 
 
 def skin_tone(skin: float, warmth: float = 0.0) -> np.ndarray:
@@ -155,8 +194,8 @@ def _skin(model: HeadModel, mean: np.ndarray, code: dict[str, float]) -> np.ndar
     for brow in (marks[17:22], marks[22:27]):
         away, along = off_line(mean[:, :2], brow[:, :2] + (0, 2.0))
         inner = along if brow[0, 0] > 0 else 1 - along  # the tail, away from the nose, is thinner
-        thick = (4.2 - 2.2 * inner) * np.exp(0.25 * code["brow thickness"])
-        share = (0.35 + 0.6 * ndtr(code["brow density"])) * _step(thick - away, SOFT) * (mean[:, 2] > 55)
+        thick = (3.8 - 2.4 * inner) * np.exp(0.25 * code["brow thickness"])
+        share = (0.35 + 0.6 * ndtr(code["brow density"])) * _step(thick - away, FRAYED) * (mean[:, 2] > 55)
         colour += share[:, None] * (hair - colour)
     return colour.clip(0.005, 0.9)
 
@@ -167,6 +206,17 @@ def _beard(mean: np.ndarray, marks: np.ndarray) -> np.ndarray:
     front = _step(mean[:, 2] - 30, 12.0)
     cheek = _spot(np.column_stack([np.abs(mean[:, 0]), mean[:, 1:]]), (45, -10, 85), 22)
     return below * front * _step(mean[:, 1] + 110, 12.0) * (1 - cheek)
+
+
+def _lashes(model: HeadModel, mean: np.ndarray) -> np.ndarray:
+    """(n,) share of light that the lashes leave, 1 but at the lids' rims."""
+    marks, share = model.neutral[model.landmarks][:, :2].astype(np.float64), np.ones(len(mean))
+    for first, last, left in LASHES:
+        start = 36 if first < 42 else 42
+        line = marks[[start + (k - start) % 6 for k in range(first, last)]]
+        away, _ = off_line(mean[:, :2], line)
+        share *= 1 - (1 - left) * _step(LASH - away, LASH) * (mean[:, 2] > 45)
+    return share
 
 
 def _eye(mean: np.ndarray, iris: np.ndarray) -> np.ndarray:

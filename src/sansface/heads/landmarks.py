@@ -45,7 +45,7 @@ class Places:
 @cache
 def load_places() -> Places:
     """Those that the package ships."""
-    found = load(resources.files(__package__).joinpath(SHIPPED).read_bytes())
+    found = load(resources.files("sansface.heads").joinpath(SHIPPED).read_bytes())
     return Places(found["vertices"].astype(np.int64), found["weights"], found["spread"])
 
 

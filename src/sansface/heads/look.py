@@ -19,10 +19,9 @@ SHOWN = (
     "Mouth socket",
     "Eye socket left",
     "Eye socket right",
-    "Eyelashes left",
-    "Eyelashes right",
 )
-"""The model's parts that are there to be seen; the rest are films on the eyes, for other renderers."""
+"""The model's parts that are there to be seen; the rest are films on the eyes and strips for lashes, for
+renderers that know transparency."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +34,7 @@ class Seen:
         weights: (k, 3) float64 of those corners; they add up to 1.
         normals: (k, 3) float64 unit, in the model's frame, towards the camera.
         part: (k,) int64 into `SHOWN`.
+        toward: (3,) unit, in the model's frame, against the camera's axis.
         shape: (height, width) of the picture.
     """
 
@@ -43,6 +43,7 @@ class Seen:
     weights: np.ndarray
     normals: np.ndarray
     part: np.ndarray
+    toward: np.ndarray
     shape: tuple[int, int]
 
     def of(self, values: np.ndarray) -> np.ndarray:
@@ -54,6 +55,23 @@ class Seen:
         result = np.full((self.shape[0] * self.shape[1], *values.shape[1:]), beside, dtype=np.float32)
         result[self.pixel] = values
         return result.reshape(*self.shape, *values.shape[1:])
+
+    @property
+    def facing(self) -> np.ndarray:
+        """(k,) cosine between the normal and the way to the camera, as if it were far."""
+        return self.normals @ self.toward
+
+    def some(self, chosen: np.ndarray) -> "Seen":
+        """Only those pixels, by index."""
+        return Seen(
+            self.pixel[chosen],
+            self.corners[chosen],
+            self.weights[chosen],
+            self.normals[chosen],
+            self.part[chosen],
+            self.toward,
+            self.shape,
+        )
 
     def is_part(self, *names: str) -> np.ndarray:
         """(k,) bool."""
@@ -77,5 +95,6 @@ def look(model: HeadModel, vertices: np.ndarray, camera: Camera) -> Seen:
         seen.weights.reshape(-1, 3)[pixel],
         seen.normal.reshape(-1, 3)[pixel],
         parts[face],
+        -camera.cam_from_world[2, :3],
         (camera.height, camera.width),
     )

@@ -1,0 +1,79 @@
+"""The verb deidentify."""
+
+import secrets
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from sansface.cli.words import Flag, Out, check_free
+from sansface.errors import SansfaceError
+from sansface.extras import require
+from sansface.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class Deidentify:
+    """Give the people on photographs other faces: IDEudemon. Hair, clothes and place stay, and may tell.
+
+    Another identity is drawn for every face of every photograph; pose, expression and light are kept. How
+    often recognisers still find the person is in docs/deidentify.md. Writes PNG without metadata.
+    """
+
+    photographs: Positional[tuple[Path, ...]]
+    """JPEG, PNG, TIFF, WebP; HEIC with the extra heic. One without a face is an error."""
+    out: Out
+    """File of one photograph, NAME.png; or a folder, where they are numbered: names may tell who it is."""
+    strength: float = 1.0
+    """Of the change, above 0, at most 2; 1 makes another person to recognisers."""
+    cover: Flag = False
+    """Black out what looks like a face and cannot be changed (profiles, small ones); else it is an error."""
+    seed: int | None = None
+    """For tests: who knows it can draw the same noise, and take it away."""
+    overwrite: Flag = False
+    """Replace pictures of those names."""
+
+    def run(self) -> None:
+        ideudemon = require("sansface.deidentify.ideudemon", extra="deidentify")
+        import numpy as np
+
+        from sansface.deidentify.faces import Tools
+        from sansface.evaluate.png import write_png
+        from sansface.photographs.decode import decode_rgb
+
+        began = time.monotonic()
+        if not self.photographs:
+            raise SansfaceError("there is nothing to change; name a photograph, or several.")
+        ideudemon.check_strength(self.strength)
+        if self.seed is not None:
+            print(
+                "warning: with --seed the noise can be taken away again; use it for tests.", file=sys.stderr
+            )
+        places, tools = self._places(), Tools()
+        with progress_bar("changing faces") as show:
+            for number, (path, place) in enumerate(zip(self.photographs, places, strict=True)):
+                photograph = decode_rgb(path, "photograph")
+                entropy = secrets.randbits(256) if self.seed is None else [self.seed, number]
+                rng = np.random.default_rng(entropy)
+                try:
+                    done = ideudemon.deidentify(photograph, tools, rng, self.strength, self.cover)
+                except SansfaceError as error:
+                    raise SansfaceError(f"{path}: {error}") from error
+                write_png(place, done.photograph)
+                show((number + 1) / len(places))
+                told = f"{done.faces} changed" + (f", {done.covered} covered" if done.covered else "")
+                print(f"{place}: faces: {told}")
+        print(f"{len(places)} in {time.monotonic() - began:.1f} s. De-identified is not anonymous.")
+
+    def _places(self) -> list[Path]:
+        from sansface.files import fresh_folder
+
+        if self.out.suffix.lower() == ".png":
+            if len(self.photographs) > 1:
+                raise SansfaceError(f"{self.out} is one file for {len(self.photographs)}; name a folder.")
+            check_free(self.out, self.overwrite)
+            return [self.out]
+        out = fresh_folder(self.out, self.overwrite)
+        return [out / f"{number:03d}.png" for number in range(len(self.photographs))]

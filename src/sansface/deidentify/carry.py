@@ -1,0 +1,138 @@
+"""The photograph carried along when the head on it changes its shape: IDEudemon's visual similarity.
+
+Where a place of the face stood in the picture and where it stands on the changed head gives a displacement.
+It is known at places spread over the visible face, is zero on rings around it, and is a thin plate between
+(Bookstein 1989). So hair, collar and background follow a little way and then stay as they are, to the bit.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.interpolate import RBFInterpolator
+
+from sansface.heads.fit import FittedHead
+from sansface.heads.parametric import HeadModel
+from sansface.surface.mesh import Mesh
+
+CENTRES = 260
+"""Places on the face, as far from each other as can be."""
+NARROW = 6706
+"""The model's first vertices: the face without forehead's top, temples and throat (ICT-FaceKit's README)."""
+VISIBLE = 0.1
+"""Cosine between normal and ray from which on a place counts."""
+NEAR, BEYOND = 1.45, 1.75
+"""The rings, as multiples of the face's outline about its middle."""
+GRID = 64
+"""Nodes a side at which the plate is worked out; it is smooth."""
+STIFF = 0.5
+"""Smoothing of the plate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """The part of a photograph around one face, and how it moves.
+
+    Attributes:
+        box: left, top, width, height of the part, within the picture.
+        source: (h, w, 2) float32: pixel of the photograph that each pixel of the part comes from.
+        moved: (h, w) float32 in [0, 1], 0 at the part's rim: how much of the displacement counts.
+    """
+
+    box: tuple[int, int, int, int]
+    source: np.ndarray
+    moved: np.ndarray
+
+    def part(self, picture: np.ndarray) -> np.ndarray:
+        """The picture's pixels there, as they are."""
+        left, top, width, height = self.box
+        return picture[top : top + height, left : left + width]
+
+    def pixels(self, picture: np.ndarray) -> np.ndarray:
+        """The picture's pixels there, moved."""
+        x, y = np.moveaxis(self.source - 0.5, -1, 0)  # OpenCV's pixel centres are whole numbers
+        return cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def laid_on(model: HeadModel, vertices: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """(n, 3): a head moved, turned and scaled so that its face lies nearest to another's (Umeyama 1991)."""
+    a, b = vertices[:NARROW].astype(np.float64), onto[:NARROW].astype(np.float64)
+    middle_a, middle_b = a.mean(axis=0), b.mean(axis=0)
+    u, s, vt = np.linalg.svd((b - middle_b).T @ (a - middle_a))
+    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+    turn = (u * sign) @ vt
+    scale = (s * sign).sum() / ((a - middle_a) ** 2).sum()
+    return scale * (vertices - middle_a) @ turn.T + middle_b
+
+
+def carried(model: HeadModel, head: FittedHead, old: np.ndarray, new: np.ndarray) -> Carried | None:
+    """How the photograph follows from one shape to another.
+
+    Args:
+        head: on the photograph.
+        old, new: (n, 3) vertices as they were, and as they shall be.
+
+    Returns:
+        None where the face lies beside the picture.
+    """
+    camera = head.camera
+    was, _ = camera.project(old[:NARROW])
+    now, _ = camera.project(new[:NARROW])
+    seen = _visible(model, old, camera.center) & _visible(model, new, camera.center)
+    centres = _spread_out(model)
+    centres = centres[seen[centres]]
+    outline = cv2.convexHull(was.astype(np.float32))[:, 0].astype(np.float64)
+    middle = (was.min(axis=0) + was.max(axis=0)) / 2
+    rings = [middle + far * (outline - middle) for far in (NEAR, BEYOND)]
+    left, top = np.maximum(np.floor(rings[1].min(axis=0)).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(rings[1].max(axis=0)).astype(int), (camera.width, camera.height))
+    if right - left < 2 or bottom - top < 2:
+        return None
+    still = np.concatenate([_thinned(ring) for ring in rings])
+    knots = np.concatenate([now[centres], still])
+    shifts = np.concatenate([(was - now)[centres], np.zeros_like(still)])
+    plate = RBFInterpolator(knots, shifts, kernel="thin_plate_spline", smoothing=STIFF)
+    width, height = int(right - left), int(bottom - top)
+    x, y = np.linspace(left, right, GRID), np.linspace(top, bottom, GRID)
+    nodes = plate(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)).reshape(GRID, GRID, 2)
+    # Node (0, 0) stands on the part's corner, the last one on the opposite corner.
+    u = ((np.arange(width) + 0.5) / width * (GRID - 1)).astype(np.float32)
+    v = ((np.arange(height) + 0.5) / height * (GRID - 1)).astype(np.float32)
+    u, v = np.meshgrid(u, v)
+    shift = cv2.remap(nodes.astype(np.float32), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = _within(rings[0] - (left, top), width, height, reach=0.12 * float(np.ptp(was, axis=0).max()))
+    pixels = np.stack(np.meshgrid(np.arange(width) + left, np.arange(height) + top), axis=-1) + 0.5
+    source = pixels + moved[..., None] * shift
+    return Carried((int(left), int(top), width, height), source.astype(np.float32), moved)
+
+
+def _within(ring: np.ndarray, width: int, height: int, reach: float) -> np.ndarray:
+    """(h, w) float32: 1 inside the ring, falling to exactly 0 over `reach` pixels before it."""
+    inside = np.zeros((height, width), dtype=np.uint8)
+    cv2.fillConvexPoly(inside, np.rint(ring * 16).astype(np.int32), 1, shift=4)
+    # Beyond the picture's own rim the face goes on: only the ring counts, so the rim is no border here.
+    depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    share = np.clip(depth / max(reach, 1.0), 0, 1)
+    return (share * share * (3 - 2 * share)).astype(np.float32)
+
+
+def _visible(model: HeadModel, vertices: np.ndarray, eye: np.ndarray) -> np.ndarray:
+    """(n,) bool: which vertices of the face are turned towards the camera."""
+    normals = Mesh(vertices, model.part("Face")).vertex_normals
+    ways = eye - vertices
+    return np.einsum("nd,nd->n", normals, ways) > VISIBLE * np.linalg.norm(ways, axis=1)
+
+
+def _spread_out(model: HeadModel) -> np.ndarray:
+    """(CENTRES,) vertices, each the farthest from those before it."""
+    points = model.neutral[:NARROW].astype(np.float64)
+    chosen = [int(points[:, 2].argmax())]
+    away = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < CENTRES:
+        chosen.append(int(away.argmax()))
+        away = np.minimum(away, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return np.array(chosen)
+
+
+def _thinned(ring: np.ndarray, most: int = 40) -> np.ndarray:
+    return ring[:: max(1, len(ring) // most)]

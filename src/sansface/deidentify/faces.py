@@ -1,0 +1,138 @@
+"""The faces of a photograph, each with a head fitted to it, and those to which none can be fitted."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sansface.errors import SansfaceError
+from sansface.faces.detectors import Detectors, Finding, all_faces
+from sansface.faces.hair import hair_probability
+from sansface.faces.tflite import Network
+from sansface.heads.fit import FittedHead, fit_head
+from sansface.heads.landmarks import load_places
+from sansface.heads.parametric import HeadModel, load_head_model
+
+MOST_TURNED = 50.0
+"""Degrees between face and camera up to which a fit is believed."""
+LEAST_EYES = 8.0
+"""Pixels between the eyes below which landmarks say little."""
+WORST = 0.05
+"""Mean distance of the fitted landmarks, in distances between the eyes, from which on it is no fit."""
+AROUND = 2.2
+"""Side of the square in which hair is looked for, in sides of the face."""
+GROWN = 0.35
+"""How far around brows, eyes, nose and mouth nothing counts as hair, in distances between the eyes."""
+COVER = 0.3
+"""How far a box that covers a face reaches beyond it, in its sides."""
+FEATURES = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 33, 263, 61, 291, 17, 0, 1, 98, 327)
+"""Landmarks whose hull holds brows, eyes, nose and mouth."""
+
+
+class Tools:
+    """The model and the networks, loaded once. Not to be shared between threads.
+
+    Raises:
+        SansfaceError: one is not on this device, or the extra `deidentify` is not installed.
+    """
+
+    def __init__(self) -> None:
+        self.model: HeadModel = load_head_model()
+        self.detectors = Detectors()
+        self.hair = Network("hair")
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Of one photograph.
+
+    Attributes:
+        heads: fitted ones.
+        hidden: (h, w) bool: hair before a face, where nothing is to be drawn. Never on the features: what is
+            taken for hair there would stay as it is.
+        unfitted: what looks like a face and bears no fit, each with the reason.
+    """
+
+    heads: tuple[FittedHead, ...]
+    hidden: np.ndarray
+    unfitted: tuple[tuple[Finding, str], ...]
+
+
+def find(photograph: np.ndarray, tools: Tools) -> Faces:
+    """Find all faces and fit a head to each.
+
+    Args:
+        photograph: (h, w, 3) uint8 sRGB.
+
+    Raises:
+        SansfaceError: there is no face.
+    """
+    found = all_faces(photograph, tools.detectors)
+    if not found:
+        raise SansfaceError(
+            "no face is found on the photograph, so nothing was written; show a face of 20 pixels or more, "
+            "upright and not in profile."
+        )
+    heads, unfitted = [], []
+    for face in found:
+        head, reason = _fitted(face, photograph, tools.model)
+        if head is None:
+            unfitted.append((face, reason))
+        else:
+            heads.append(head)
+    hidden = np.zeros(photograph.shape[:2], dtype=bool)
+    for head in heads:
+        _mark_hair(photograph, head, tools.hair, hidden)
+    return Faces(tuple(heads), hidden, tuple(unfitted))
+
+
+def _fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[FittedHead | None, str]:
+    if face.kind != "landmarks" or face.landmarks is None:
+        return None, "it shows no landmarks: a profile, something before it, or no face"
+    try:
+        head = fit_head(model, face.landmarks, photograph.shape[1::-1])
+    except SansfaceError as error:
+        return None, str(error)
+    if head.eyes < LEAST_EYES:
+        return None, f"its eyes are {head.eyes:.0f} pixels apart, less than {LEAST_EYES:.0f}"
+    if head.turned > MOST_TURNED:
+        return None, f"it is turned by {head.turned:.0f} degrees, more than {MOST_TURNED:.0f}"
+    shown, _ = head.camera.project(load_places().of(head.vertices(model)))
+    off = float(np.linalg.norm(shown - head.landmarks, axis=1).mean()) / head.eyes
+    if off > WORST:
+        return None, f"the head fits it badly, {100 * off:.0f} % of the distance between its eyes"
+    return head, ""
+
+
+def _mark_hair(photograph: np.ndarray, head: FittedHead, network: Network, hidden: np.ndarray) -> None:
+    low, high = head.landmarks.min(axis=0), head.landmarks.max(axis=0)
+    middle, half = (low + high) / 2, AROUND / 2 * float((high - low).max())
+    left, top = np.maximum(np.floor(middle - half).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(middle + half).astype(int), hidden.shape[::-1])
+    part = np.ascontiguousarray(photograph[top:bottom, left:right])
+    hair = hair_probability(part, network) > 0.5
+    hull = cv2.convexHull((head.landmarks[list(FEATURES)] - (left, top)).astype(np.float32))
+    face = np.zeros(hair.shape, dtype=np.uint8)
+    cv2.fillConvexPoly(face, np.rint(hull).astype(np.int32), 1)
+    grown = int(2 * GROWN * head.eyes) | 1
+    face = cv2.dilate(face, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grown, grown)))
+    hidden[top:bottom, left:right] |= hair & (face == 0)
+
+
+def refusal(unfitted: tuple[Finding, str]) -> SansfaceError:
+    """What to tell of a face that would otherwise stay as it is."""
+    finding, reason = unfitted
+    x, y = np.rint(finding.box[:2] + finding.box[2:] / 2).astype(int)
+    return SansfaceError(
+        f"what looks like a face at ({x}, {y}) cannot be changed, for {reason}, so nothing was written; say "
+        "--cover to black out such faces."
+    )
+
+
+def covered(photograph: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The photograph with a box, enlarged, blacked out, and (h, w) bool where."""
+    low = np.maximum(np.floor(box[:2] - COVER * box[2:]), 0).astype(int)
+    high = np.ceil(box[:2] + (1 + COVER) * box[2:]).astype(int)
+    touched = np.zeros(photograph.shape[:2], dtype=bool)
+    touched[low[1] : high[1], low[0] : high[0]] = True
+    return np.where(touched[..., None], np.uint8(0), photograph), touched

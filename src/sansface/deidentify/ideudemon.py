@@ -1,0 +1,104 @@
+"""IDEudemon (Wen et al., ICCV 2023) on the parametric head: another identity by noise, the rest as it was.
+
+    z' = clip(z + strength · s · n, −3, 3),        n ~ N(0, 1)
+
+for the identity and the albedo code of every face, s calibrated so that strength 1 makes another person for
+a recogniser (docs/deidentify.md has the attacks' numbers); and of the photograph's own detail on the face a
+share stays that falls with the strength. Pose, expression and light are the photograph's.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sansface.deidentify.change import Face, StepTwo, appearance_of, change
+from sansface.deidentify.faces import Tools, covered, find, refusal
+from sansface.deidentify.redraw import Redrawing
+from sansface.errors import SansfaceError
+from sansface.heads.albedo import CODES
+
+IDENTITY = 1.3
+"""Standard deviation of an identity's numbers at strength 1, in the population's."""
+ALBEDO = {
+    "skin": 0.2, "warmth": 0.2, "blush": 0.7, "lip colour": 0.5, "lip darkness": 0.5, "brow colour": 0.25,
+    "brow thickness": 0.8, "brow density": 0.6, "iris": 0.8, "beard": 0.3, "scalp": 0.0, "eye shadow": 0.7,
+}  # fmt: skip
+"""The same of the albedo code: what is a matter of identity changes, colours of skin and hair hardly do."""
+MOST = 3.0
+"""Largest number of an identity, in standard deviations: beyond, heads break."""
+STRONGEST = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Deidentified:
+    """A photograph with other faces.
+
+    Attributes:
+        photograph: (h, w, 3) uint8 sRGB.
+        touched: (h, w) bool: where it may differ; elsewhere it is the original to the bit.
+        faces: how many were changed.
+        covered: how many could not be, and were covered.
+    """
+
+    photograph: np.ndarray
+    touched: np.ndarray
+    faces: int
+    covered: int
+
+
+def check_strength(strength: float) -> None:
+    """Raises SansfaceError where it is out of range."""
+    if not 0 < strength <= STRONGEST:
+        raise SansfaceError(f"the strength is above 0 and at most {STRONGEST:g}, not {strength}; correct it.")
+
+
+def step_two(strength: float, parts: StepTwo | None = None) -> StepTwo:
+    """What stays of the photograph: all of its detail at strength 0, `Redrawing`'s own shares at 1."""
+    parts, own = parts or StepTwo(), Redrawing()
+    weaker = min(strength, 1.0)
+
+    def share(at_one: float) -> float:
+        return 1 - weaker * (1 - at_one)
+
+    shares = Redrawing(share(own.kept), share(own.features), share(own.eyes), share(own.mouth), own.grain)
+    return replace(parts, redrawing=shares)
+
+
+def deidentify(
+    photograph: np.ndarray,
+    tools: Tools,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    cover: bool = False,
+    parts: StepTwo | None = None,
+) -> Deidentified:
+    """Give every face of a photograph another identity.
+
+    Args:
+        photograph: (h, w, 3) uint8 sRGB.
+        rng: seeded by `secrets`, but for tests: who knows the seed can take the noise away again.
+        strength: of the noise, 0 to 2; 1 makes another person.
+        cover: black out a face that bears no fit, instead of refusing the photograph.
+        parts: of step II, for ablations.
+
+    Raises:
+        SansfaceError: no face, a face that bears no fit (without `cover`), or a strength out of range.
+    """
+    check_strength(strength)
+    faces = find(photograph, tools)
+    if faces.unfitted and not cover:
+        raise refusal(faces.unfitted[0])
+    how = step_two(strength, parts)
+    result, touched = photograph, np.zeros(photograph.shape[:2], dtype=bool)
+    noise = strength * np.array([ALBEDO[name] for name in CODES])
+    for head in faces.heads:
+        # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
+        appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
+        identity = head.identity + strength * IDENTITY * rng.normal(size=len(head.identity))
+        face = Face(identity.clip(-MOST, MOST), appearance.albedo + noise * rng.normal(size=len(noise)))
+        result, changed = change(tools.model, head, result, faces.hidden, appearance, face, how)
+        touched |= changed
+    for finding, _ in faces.unfitted:
+        result, changed = covered(result, finding.box)
+        touched |= changed
+    return Deidentified(result, touched, len(faces.heads), len(faces.unfitted))

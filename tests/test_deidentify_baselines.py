@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from sansface.deidentify.baselines import Baseline, black_box, blur, pixelation
+from sansface.deidentify.baselines import black_box, blur, pixelation
 from sansface.deidentify.methods import KINDS, Chosen, chosen
 from sansface.deidentify.oval import RADII, box, oval
 from sansface.errors import SansfaceError
@@ -40,12 +40,10 @@ def test_an_oval_follows_the_face():
     assert rows.start <= turned[:, 1].min() <= turned[:, 1].max() <= rows.stop
 
 
-@pytest.mark.parametrize("name", list(KINDS))
+@pytest.mark.parametrize("name", ["blur", "pixelation", "black box"])
 def test_a_baseline_changes_the_face_alone(photograph: np.ndarray, name: str):
-    if not isinstance(made := Chosen(name, KINDS[name].strength).make(), Baseline):
-        pytest.skip(f"{name} is no baseline")
     before = photograph.copy()
-    hidden = made(photograph, RNG)
+    hidden = Chosen(name, KINDS[name].strength).make()(photograph, RNG)
     np.testing.assert_array_equal(photograph, before)
     yunet = Yunet()
     face = yunet.nearest(photograph)
@@ -96,7 +94,7 @@ def test_methods_by_name():
     assert chosen("blur@0.25") == Chosen("blur", 0.25)
     assert chosen("black box") == Chosen("black box", 1.0)
     assert str(chosen("pixelation@0.30")) == "pixelation 0.3"
-    with pytest.raises(SansfaceError, match="no method 'mask'; choose of blur, "):
+    with pytest.raises(SansfaceError, match="no method 'mask'; choose of .*blur, "):
         chosen("mask")
     with pytest.raises(SansfaceError, match=r"is no number; say it like blur@0\.5"):
         chosen("blur@much")

@@ -69,7 +69,7 @@ class Deidentify:
         from sansface.deidentify.methods import KINDS, chosen
         from sansface.recognise.registry import recogniser
 
-        methods = [chosen(words) for words in self.method or KINDS]
+        methods = [chosen(words) for words in self.method or (one for one in KINDS if " without " not in one)]
         if self.sheet is not None:
             check_folder(self.sheet)
         used = [recogniser(name) for name in self.recogniser]

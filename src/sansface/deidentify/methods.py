@@ -8,11 +8,17 @@ key's 32 bytes in the generator's place.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sansface.deidentify.baselines import black_box, blur, pixelation
 from sansface.errors import SansfaceError
+from sansface.extras import require
+
+if TYPE_CHECKING:
+    from sansface.deidentify.faces import Tools
 
 Method = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 KeyedMethod = Callable[[np.ndarray, bytes], np.ndarray]
@@ -40,7 +46,35 @@ class Kind:
     calibrated_by: str = ""
 
 
+def ideudemon(carry: bool = True, relight: bool = True, hair: bool = True) -> Callable[[float], Method]:
+    """As `sansface deidentify` does it; False leaves a part of step II out, see `change.StepTwo`."""
+
+    def make(strength: float) -> Method:
+        method = require("sansface.deidentify.ideudemon", extra="deidentify")
+        from sansface.deidentify.change import StepTwo
+
+        method.check_strength(strength)
+        tools, kept = _tools(), StepTwo(carry=carry, relight=relight, hair=hair)
+        return lambda photograph, rng: (
+            method.deidentify(photograph, tools, rng, strength, parts=kept).photograph
+        )
+
+    return make
+
+
+@cache
+def _tools() -> "Tools":
+    from sansface.deidentify.faces import Tools
+
+    return Tools()
+
+
+IDEUDEMON = (1.0, (0.25, 0.5, 0.75, 1.0, 1.25, 1.5), "of the noise", True)
 KINDS: dict[str, Kind] = {
+    "ideudemon": Kind(ideudemon(), *IDEUDEMON),
+    "ideudemon without carrying": Kind(ideudemon(carry=False), *IDEUDEMON),
+    "ideudemon without its light": Kind(ideudemon(relight=False), *IDEUDEMON),
+    "ideudemon without hair": Kind(ideudemon(hair=False), *IDEUDEMON),
     "blur": Kind(blur, 0.4, (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6), "σ / distance between the eyes"),
     "pixelation": Kind(
         pixelation, 0.6, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), "block / distance between the eyes"

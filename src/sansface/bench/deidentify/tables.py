@@ -220,7 +220,7 @@ def write(
 
 
 def _of(row: Row, metric: str) -> dict[str, float]:
-    """The lines of a panel: a recogniser's, or one without a name; NaN where it is infinite or not measured."""
+    """The lines of a panel: a recogniser's, or one without a name; NaN where infinite or not measured."""
     if metric == "DIS":
         return {one.recogniser: one.distance for one in row.scored}
     if metric == "TAR":

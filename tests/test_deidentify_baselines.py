@@ -94,7 +94,7 @@ def test_methods_by_name():
     assert chosen("blur@0.25") == Chosen("blur", 0.25)
     assert chosen("black box") == Chosen("black box", 1.0)
     assert str(chosen("pixelation@0.30")) == "pixelation 0.3"
-    with pytest.raises(SansfaceError, match="no method 'mask'; choose of .*blur, "):
+    with pytest.raises(SansfaceError, match=r"no method 'mask'; choose of .*blur, "):
         chosen("mask")
     with pytest.raises(SansfaceError, match=r"is no number; say it like blur@0\.5"):
         chosen("blur@much")

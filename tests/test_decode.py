@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sansface.errors import SansfaceError
-from sansface.photographs.decode import decode
+from sansface.photographs.decode import decode, decode_rgb
 
 PICTURE = np.zeros((16, 24, 3), np.uint8)
 PICTURE[:8, :8] = (40, 80, 250)
@@ -90,3 +90,16 @@ def test_what_is_no_photograph_is_named(tmp_path, data, says):
         decode(path, "photograph", upright=True)
     with pytest.raises(SansfaceError, match="is missing"):
         decode(tmp_path / "none.jpg", "photograph", upright=True)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_any_picture_as_rgb(tmp_path, channels, depth):
+    """Grey in three channels, alpha left out, 16 bits rounded to 8."""
+    most = np.iinfo(depth).max
+    stored = np.random.default_rng(0).integers(0, most, (5, 7, channels), dtype=depth, endpoint=True)
+    cv2.imwrite(str(tmp_path / "a.png"), stored)
+    wanted = np.rint(stored[:, :, :3] / most * 255)[:, :, ::-1]
+    found = decode_rgb(tmp_path / "a.png", "photograph")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.broadcast_to(wanted, (5, 7, 3)))

@@ -5,13 +5,14 @@ import os
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from sansface.audit.people import CLEAR
 from sansface.audit.scores import similarities
 from sansface.errors import SansfaceError
-from sansface.photographs.decode import decode
+from sansface.photographs.decode import decode, decode_rgb
 from sansface.recognise.align import Placing
 from sansface.recognise.detect import Yunet
 from sansface.recognise.dlib_network import FILE, DlibNetwork
@@ -198,3 +199,18 @@ def test_one_person_is_more_alike_than_two(shared_assets: Path, name: str):
     same = labels[:, None] == labels
     genuine = similar[same & ~np.eye(len(labels), dtype=bool)]
     assert genuine.mean() > similar[~same].mean() + (0.01 if name == "gradients" else 0.05)
+
+
+def test_every_face_is_found_once_whatever_its_size(shared_assets: Path):
+    """A large one and a small one beside it: where the large one is found, a quick look ends."""
+    photographs = sorted((shared_assets / "photos/lfw").rglob("*.jpg"))[:2]
+    large, small = (decode_rgb(path, "photograph") for path in photographs)
+    scene = np.full((1250, 1600, 3), 127, np.uint8)
+    scene[:, :1250] = cv2.resize(large, (1250, 1250), interpolation=cv2.INTER_CUBIC)
+    scene[900:1000, 1380:1480] = cv2.resize(small, (100, 100), interpolation=cv2.INTER_AREA)
+    yunet = Yunet()
+    assert len(yunet.faces(scene)) == 1
+    every = yunet.every(scene)
+    assert sorted(face.landmarks.mean(axis=0)[0] > 1250 for face in every) == [False, True]
+    assert yunet.found_at(scene, every[0].landmarks) is not None
+    assert yunet.found_at(scene, every[0].landmarks + 400) is None

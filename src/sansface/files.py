@@ -75,6 +75,14 @@ def write_text(path: str | Path, text: str) -> None:
         part.write_bytes(text.encode("utf-8"))
 
 
+def write_private(path: str | Path, data: bytes) -> None:
+    """Write bytes that only the owner may read, beside and renamed; at no time may others read them."""
+    with written_beside(path) as part:
+        part.unlink(missing_ok=True)  # what a killed process left may have other permissions
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(data)
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write indented JSON, beside and renamed; NaN and Infinity raise ValueError."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import DisallowNone
 
 from sansface import __version__
+from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
 from sansface.cli.bench import Bench
@@ -19,6 +20,7 @@ from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
+from sansface.cli.keys import NewKey
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
@@ -37,6 +39,11 @@ VERBS = {
     "render": Render,
     "template": TrainTemplate,
     "evaluate": Evaluate,
+    "key": NewKey,
+    "anonymize": Anonymize,
+    "authenticate": Authenticate,
+    "register": Register,
+    "unseal": Unseal,
     "audit": Audit,
     "deidentify": Deidentify,
     "bench": Bench,
@@ -57,6 +64,11 @@ Verb = (
     | Render
     | TrainTemplate
     | Evaluate
+    | NewKey
+    | Anonymize
+    | Authenticate
+    | Register
+    | Unseal
     | Audit
     | Deidentify
     | Bench

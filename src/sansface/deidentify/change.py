@@ -14,7 +14,7 @@ from sansface.deidentify.carry import carried, laid_on
 from sansface.deidentify.redraw import Drawing, Redrawing, inner, redraw
 from sansface.heads.appearance import Appearance, fit_appearance
 from sansface.heads.fit import FittedHead
-from sansface.heads.look import look
+from sansface.heads.look import Seen, look
 from sansface.heads.parametric import HeadModel
 from sansface.heads.trace import linear, srgb
 
@@ -54,12 +54,18 @@ class StepTwo:
 def appearance_of(
     model: HeadModel, head: FittedHead, photograph: np.ndarray, hidden: np.ndarray, rng: np.random.Generator
 ) -> Appearance:
-    """Light and albedo of a fitted face.
+    """Light and albedo of a fitted face. photograph, hidden: as for `sampled`. rng: chooses pixels."""
+    return fit_appearance(model, *sampled(model, head, photograph, hidden), rng)
+
+
+def sampled(
+    model: HeadModel, head: FittedHead, photograph: np.ndarray, hidden: np.ndarray
+) -> tuple[Seen, np.ndarray, np.ndarray]:
+    """What the photograph shows of a face, as `fit_appearance` takes it: pixels, colours, trust.
 
     Args:
         photograph: (h, w, 3) uint8 sRGB.
         hidden: (h, w) bool, what lies before the face.
-        rng: chooses pixels.
     """
     vertices = head.vertices(model)
     left, top, width, height = _box(head)
@@ -77,7 +83,7 @@ def appearance_of(
     x, y = left + (column + 0.5) * width / small[0], top + (row + 0.5) * height / small[1]
     within = (x >= 0) & (y >= 0) & (x < photograph.shape[1]) & (y < photograph.shape[0])
     trusted = within & ~behind & (inner(model, seen) > 0.3) & (seen.facing > 0.15)
-    return fit_appearance(model, seen, shown.reshape(-1, 3)[seen.pixel], trusted, rng)
+    return seen, shown.reshape(-1, 3)[seen.pixel], trusted
 
 
 def change(

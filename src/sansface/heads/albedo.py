@@ -35,7 +35,7 @@ MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "6
 """The Monk skin tone scale, sRGB."""
 HAIRS = np.array([[0.35, 0.22, 0.09], [0.06, 0.03, 0.015], [0.012, 0.010, 0.010]])
 IRISES = np.array([[0.08, 0.15, 0.26], [0.07, 0.10, 0.04], [0.08, 0.035, 0.015], [0.03, 0.014, 0.008]])
-WHITE, TEETH, FLESH = 0.6, 0.6, (0.32, 0.09, 0.08)
+WHITE, TEETH, FLESH = 0.48, 0.5, (0.32, 0.09, 0.08)
 LASHES = ((36, 40, 0.35), (39, 43, 0.8), (42, 46, 0.35), (45, 49, 0.8))
 """Landmarks along each lid (the last of an eye is its first) and the share of light that its lashes leave."""
 LASH = 0.9

@@ -19,8 +19,10 @@ from sansface.errors import SansfaceError
 from sansface.heads.landmarks import COUNT, Places, between_eyes, load_places
 from sansface.heads.parametric import HeadModel
 
-NOISE = 0.012
-"""Standard deviation of a sharp landmark, in distances between the eyes."""
+NOISE = 0.03
+"""Standard deviation of a sharp landmark, in distances between the eyes. Each is less far off, but they are
+so together, as those of one network: identities of renderings then lie about one deviation beside the truth.
+"""
 SHARP = 1.5
 """Spread of such a landmark on renderings, mm; the others are less certain in proportion."""
 EXPRESSION = 0.3

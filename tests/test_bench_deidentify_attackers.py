@@ -95,6 +95,7 @@ def test_a_key_that_decides_everything(by):
         assert wrong.value < 0.05
     assert found.equal_error.value < 0.05
     assert found.distance == pytest.approx(np.sqrt(2), abs=0.15)
+    assert found.linkable < 0.4  # what chance gives of so few pairs
     assert found.original.value < 0.05 < found.clear_original.value
     assert found.holder.value > 0.9  # who has the key has the person
     assert found.holder_rank1.value == 1
@@ -105,6 +106,7 @@ def test_a_key_that_decides_nothing_is_found_out(by):
     assert found.wrong_key.value == found.right.value > 0.9
     assert found.two_keys.value == 1
     assert found.distance == pytest.approx(0, abs=1e-6)
+    assert found.linkable > 0.9
     assert found.original.value > 0.9
 
 

@@ -9,7 +9,7 @@ import pytest
 import patterns
 from sansface.bench.deidentify import run, tables
 from sansface.bench.deidentify.run import Asked, Bench, table
-from sansface.deidentify.methods import KEYED, KINDS, Chosen, Kind
+from sansface.deidentify.methods import KEYED, KINDS, Chosen, KeyedKind, Kind
 from sansface.errors import SansfaceError
 
 
@@ -106,9 +106,10 @@ def test_keys_have_a_table_where_there_is_a_method(bench: Bench, measured: list[
         monkeypatch.delitem(KEYED, name)
     with pytest.raises(SansfaceError, match="no method with a key"):
         table("keyed", [], bench)
-    monkeypatch.setitem(KEYED, "shuffle", lambda: lambda photo, key: patterns.shuffled(photo, list(key)))
+    shuffle = KeyedKind(lambda: lambda photo, key: patterns.shuffled(photo, list(key)), "eyes")
+    monkeypatch.setitem(KEYED, "shuffle", shuffle)
     text = table("keyed", [], bench)
-    assert "| shuffle | eyes |" in text
+    assert "| shuffle | eyes (tuned on it) |" in text
     assert table("keyed", [], bench) == text
     assert measured == ["shuffle"]
     columns, lines = tables.keys({"shuffle": bench.keyed("shuffle")})

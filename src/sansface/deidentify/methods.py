@@ -81,7 +81,49 @@ KINDS: dict[str, Kind] = {
     ),
     "black box": Kind(black_box, 1.0, (0.25, 0.5, 0.75, 1.0), "share of the face's oval"),
 }
-KEYED: dict[str, Callable[[], KeyedMethod]] = {}
+
+
+@dataclass(frozen=True)
+class KeyedKind:
+    """A way with a key.
+
+    Attributes:
+        make: with nobody enrolled.
+        calibrated_by: as for `Kind`.
+    """
+
+    make: Callable[[], KeyedMethod]
+    calibrated_by: str
+
+
+def kfaar(recogniser: str) -> KeyedKind:
+    """As `sansface anonymize` does it, with a register for each key: who was seen before is known again."""
+
+    def make() -> KeyedMethod:
+        keyed = require("sansface.deidentify.keyed", extra="deidentify")
+        from sansface.deidentify.keys import Key, Purpose
+        from sansface.deidentify.register import Register, register_for
+        from sansface.deidentify.virtual_face import COUNT, VirtualFaces
+        from sansface.recognise import registry
+        from sansface.recognise.detect import Yunet
+
+        used = registry.recogniser(recogniser)
+        recognition = keyed.Recognition(used, Yunet(), keyed.LIMITS[used.digest])
+        faces, enrolled = VirtualFaces(_tools()), dict[bytes, Register]()
+
+        def anonymized(photograph: np.ndarray, secret: bytes) -> np.ndarray:
+            known = enrolled.get(secret) or register_for(used)
+            key = Key(Purpose.RECOGNITION, secret)
+            done = keyed.anonymize(photograph, key, recognition, faces, COUNT, known)
+            enrolled[secret] = done.register
+            return done.picture
+
+        return anonymized
+
+    return KeyedKind(make, recogniser)
+
+
+KEYED: dict[str, KeyedKind] = {f"kfaar by {name}": kfaar(name) for name in ("edgeface", "mobilefacenet")}
 
 
 @dataclass(frozen=True)

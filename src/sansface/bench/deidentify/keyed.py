@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sansface.audit.scores import Rate, bootstrapped, equal_error, similarities
+from sansface.audit.unlinkability import linkability
 from sansface.bench.deidentify.attackers import Faces, cut_out
 from sansface.bench.deidentify.cohort import Cohort, Portrait
 from sansface.bench.deidentify.measure import Instruments
@@ -57,6 +58,7 @@ class Keyed:
             clear photographs.
         two_keys: one photograph by two keys: still matches (diversity); distance: in the mean, of unit
             vectors.
+        linkable: D_sys of virtual faces by two keys, see `audit.unlinkability`.
         original, clear_original: virtual face against the person's clear photographs, at 1e-3, and clear
             against clear.
         holder, holder_rank1: whoever has the key hides the clear gallery and matches, at 1e-3, and names.
@@ -72,6 +74,7 @@ class Keyed:
     clear_equal_error: Rate
     two_keys: Rate
     distance: float
+    linkable: float
     original: Rate
     clear_original: Rate
     holder: Rate
@@ -152,6 +155,7 @@ def keyed(faces: Virtual, one: Scorer, rng: np.random.Generator) -> Keyed:
     who = labels[asking]
     same = who[:, None] == people
     after = following(labels)[asking][:, None] == people
+    alike = labels[:, None] == labels
     across = similarities(faces.common, faces.second)
     tar, _, _ = matched(one, faces.common, labels, rng)
     holder, holder_rank1, chance = matched(one, faces.common, labels, rng, (faces.gallery, faces.owners))
@@ -165,6 +169,7 @@ def keyed(faces: Virtual, one: Scorer, rng: np.random.Generator) -> Keyed:
         clear_equal_error=one.control.equal_error,
         two_keys=bootstrapped((np.diag(across) >= loose).astype(np.float64), labels, rng),
         distance=float(distances(faces.common, faces.second).mean()),
+        linkable=linkability(across[alike & ~np.eye(len(labels), dtype=bool)], across[~alike]),
         original=tar,
         clear_original=one.control.verification[-1].tar.misses,
         holder=holder,

@@ -162,7 +162,7 @@ class Bench:
         def measure() -> dict[str, Any]:
             self.show(name)
             rng = np.random.default_rng([self.asked.seed, 7])
-            faces, gallery, refused = hidden_by_keys(KEYED[name](), self.by, rng)
+            faces, gallery, refused = hidden_by_keys(KEYED[name].make(), self.by, rng)
             found = [keyed(virtual(by, faces, gallery, self.by.cohort), by, rng) for by in self.by.scorers]
             return {"refused": refused, "keyed": [asdict(one) for one in found]}
 

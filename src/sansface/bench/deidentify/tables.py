@@ -11,7 +11,7 @@ from sansface.bench.deidentify.attackers import Attack
 from sansface.bench.deidentify.keyed import Keyed
 from sansface.bench.deidentify.matched import Matched
 from sansface.bench.deidentify.measure import Row
-from sansface.deidentify.methods import KINDS
+from sansface.deidentify.methods import KEYED, KINDS
 from sansface.extras import require
 from sansface.files import write_text, written_beside
 
@@ -148,6 +148,7 @@ def keys(found: Mapping[str, Sequence[Keyed]]) -> tuple[Sequence[str], Cells]:
         "EER, clear",
         "two keys match, %",
         "DIS of two keys",
+        "D_sys",
         "virtual against clear, TAR at 1e-3, %",
         "clear against clear",
         "key holder, TAR at 1e-3",
@@ -157,12 +158,13 @@ def keys(found: Mapping[str, Sequence[Keyed]]) -> tuple[Sequence[str], Cells]:
     return columns, [
         [
             name,
-            one.recogniser,
+            one.recogniser + (" (tuned on it)" if one.recogniser == KEYED[name].calibrated_by else ""),
             *(percent(rate) for rate in (one.right, one.wrong_key, one.wrong_person, one.both_wrong)),
             percent(one.equal_error),
             percent(one.clear_equal_error),
             percent(one.two_keys),
             f"{one.distance:.3f}",
+            f"{one.linkable:.3f}",
             *(percent(rate) for rate in (one.original, one.clear_original, one.holder, one.holder_rank1)),
             f"{100 * one.chance:.1f}",
         ]

@@ -283,6 +283,9 @@ def test_people_are_divided_and_nobody_is_twice():
     assert set(probes) <= set(half.tolist())
     assert np.bincount(labels[half]).tolist() == [5, 6, 5]
     assert labels[strangers].min() == 3
+    pairs = divided(labels, 4, np.random.default_rng(0), each=2)[0]
+    assert sorted(np.bincount(labels[pairs], minlength=3).tolist()) == [0, 2, 2]
+    assert set(divided(labels, 16, np.random.default_rng(0), each=3)[0]) == set(half.tolist())
     with pytest.raises(SansfaceError, match=r"17 photographs cannot be hidden.*1 to 16"):
         divided(labels, 17, np.random.default_rng(0))
     with pytest.raises(SansfaceError, match=r"^1 people have 12 or more"):

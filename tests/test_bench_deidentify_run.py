@@ -100,17 +100,16 @@ def test_attackers_are_kept_too(bench: Bench, measured: list[str]):
     assert measured == ["attacks on fading 0.9"]
 
 
-def test_keys_have_a_table_where_there_is_a_method(bench: Bench, measured: list[str], monkeypatch):
-    known = dict(KEYED)
-    for name in known:
-        monkeypatch.delitem(KEYED, name)
-    with pytest.raises(SansfaceError, match="no method with a key"):
-        table("keyed", [], bench)
+def test_keys_have_a_table_of_their_own(bench: Bench, measured: list[str], monkeypatch):
+    with pytest.raises(SansfaceError, match="no method named is one of the table keyed"):
+        table("keyed", [Chosen("grey", 1.0)], bench)
+    with pytest.raises(SansfaceError, match="no method named is one of the table papers"):
+        table("papers", [], bench, ["shuffle"])
     shuffle = KeyedKind(lambda: lambda photo, key: patterns.shuffled(photo, list(key)), "eyes")
     monkeypatch.setitem(KEYED, "shuffle", shuffle)
-    text = table("keyed", [], bench)
+    text = table("keyed", [], bench, ["shuffle"])
     assert "| shuffle | eyes (tuned on it) |" in text
-    assert table("keyed", [], bench) == text
+    assert table("keyed", [], bench, ["shuffle"]) == text
     assert measured == ["shuffle"]
     columns, lines = tables.keys({"shuffle": bench.keyed("shuffle")})
     assert len(lines) == 1

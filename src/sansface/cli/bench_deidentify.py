@@ -27,17 +27,18 @@ class Deidentify:
     out: Out
     """Folder for rows, tables and figures; what it holds is gone on with."""
     method: UseAppendAction[tuple[str, ...]] = ()
-    """A method, or METHOD@STRENGTH; can be said again. Else all: the names of
-    sansface.deidentify.methods.KINDS.
-    """
+    """A method, METHOD@STRENGTH, or one with a key; can be said again. Else all with no part left out: names
+    in sansface.deidentify.methods, of which those with a key are for the table keyed alone."""
     table: Tables = ()
     """papers, ablation, sweep, matched, attackers, keyed; can be said again. Else papers."""
     recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
     """Who scores, as for sansface audit."""
     photographs: int = 316
     """How many are hidden, in all; the people are taken in turn."""
+    each: int = 1
+    """Photographs of a person before the next one's turn; the table keyed needs two."""
     gallery: int = 4
-    """Clear photographs a candidate that the searcher has, and KID compares with."""
+    """Clear photographs a candidate that the searcher, or the thief of a key, has."""
     size: int = 0
     """Pixels to which the longer side of photographs is brought first, such as 512; 0 leaves them as they
     are.
@@ -66,10 +67,12 @@ class Deidentify:
         from sansface.bench.deidentify.kid import OnnxBackbone, StandIn
         from sansface.bench.deidentify.sheet import check_folder
         from sansface.cli.bench import warn
-        from sansface.deidentify.methods import KINDS, chosen
+        from sansface.deidentify.methods import KEYED, KINDS, chosen
         from sansface.recognise.registry import recogniser
 
-        methods = [chosen(words) for words in self.method or (one for one in KINDS if " without " not in one)]
+        named = self.method or (*(name for name in KINDS if " without " not in name), *KEYED)
+        keys = [words for words in named if words in KEYED]
+        methods = [chosen(words) for words in named if words not in KEYED]
         if self.sheet is not None:
             check_folder(self.sheet)
         used = [recogniser(name) for name in self.recogniser]
@@ -80,6 +83,7 @@ class Deidentify:
             self.out,
             photographs=self.photographs,
             gallery=self.gallery,
+            each=self.each,
             size=self.size,
             draws=self.draws,
             runs=self.runs,
@@ -90,7 +94,7 @@ class Deidentify:
             by = run.instruments(asked, used, backbone, head_fitter() if self.fits else None, show)
         bench = run.Bench(asked, by, lambda what: print(f"measuring {what}", flush=True))
         for name in self.table or ("papers",):
-            print(run.table(name, methods, bench))
+            print(run.table(name, methods, bench, keys))
         if self.sheet is not None:
             for one in methods:
                 print(f"sheet, which shows people: {bench.sheet(one, self.sheet)}")

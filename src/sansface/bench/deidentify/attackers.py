@@ -145,11 +145,11 @@ def _parrot(
     rng: np.random.Generator,
 ) -> Attack:
     """Copies of a photograph are its runs; a photograph of which a run was refused is left out."""
-    own, begin, counts = np.unique(photographs, return_index=True, return_counts=True)
+    _, begin, counts = np.unique(photographs, return_index=True, return_counts=True)
     whole = counts == counts.max()
     copies = np.stack([gallery[start : start + counts.max()] for start in begin[whole]])
     people, who = np.unique(owners[begin[whole]], return_inverse=True)
-    if np.bincount(who).max(initial=0) < 2 or not len(own):
+    if np.bincount(who).max() < 2:
         raise SansfaceError("the searcher needs two photographs of a candidate; say --gallery 2.")
     said = name_people({name: copies}, who, {name: asked[:, None]}, rng)
     named = identify(said.scores, labels, people, rng)

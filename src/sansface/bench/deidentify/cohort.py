@@ -74,6 +74,7 @@ def read_cohort(
     size: int,
     seed: int,
     gallery: int = 0,
+    each: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Cohort:
     """Read a folder as `sansface audit` does, and divide it.
@@ -85,6 +86,7 @@ def read_cohort(
         size: pixels to which the longer side of whole photographs is brought; 0 leaves them as they are.
         seed: decides which.
         gallery: photographs a person that an attacker has, of those enrolled.
+        each: photographs of a person that are hidden before the next one's turn.
         progress: called with the share that is done.
 
     Raises:
@@ -92,7 +94,7 @@ def read_cohort(
     """
     people = read_people(folder, tuple({CLEAR, *placings}), progress=progress)
     rng = np.random.default_rng([seed, 1])
-    probes, enrolled, half, strangers = divided(people.labels, photographs, rng)
+    probes, enrolled, half, strangers = divided(people.labels, photographs, rng, each)
     owners = _first(people.labels, enrolled, gallery)
     other = rng.permutation(strangers)[:photographs]
     wholes = (_portraits(folder, people, which, size) for which in (probes, owners, other))
@@ -100,7 +102,7 @@ def read_cohort(
 
 
 def divided(
-    labels: np.ndarray, photographs: int, rng: np.random.Generator, least: int = LEAST
+    labels: np.ndarray, photographs: int, rng: np.random.Generator, each: int = 1, least: int = LEAST
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Indices of probes, those enrolled, half of each person's, strangers; the people are taken in turn.
 
@@ -108,6 +110,7 @@ def divided(
         labels: (n,) int64, the person of each photograph.
         photographs: how many probes.
         rng: draws.
+        each: photographs of a person before the next one's turn.
         least: photographs from which on a person is evaluated.
 
     Raises:
@@ -126,7 +129,8 @@ def divided(
         rng.permutation(np.flatnonzero(labels == person))[: counts[people == person][0] // 2]
         for person in evaluated
     ]
-    ordered = [own[turn] for turn in range(max(map(len, turns))) for own in turns if turn < len(own)]
+    rounds = range(0, max(map(len, turns)), each)
+    ordered = np.concatenate([own[begin : begin + each] for begin in rounds for own in turns])
     if not 1 <= photographs <= len(ordered):
         raise SansfaceError(
             f"{photographs} photographs cannot be hidden, for at most half of a person's are: ask for 1 to "

@@ -48,6 +48,7 @@ class Asked:
         out: folder.
         photographs: hidden, in all.
         gallery: photographs a candidate that the searcher has.
+        each: photographs of a person before the next one's turn.
         size: pixels of the longer side; 0 for the photographs' own.
         draws: of a method that is random, in the sweep and for the averager.
         runs: of the searcher on each photograph of his.
@@ -59,6 +60,7 @@ class Asked:
     out: Path
     photographs: int = 316
     gallery: int = 4
+    each: int = 1
     size: int = 0
     draws: int = 10
     runs: int = 5
@@ -80,7 +82,14 @@ def instruments(
     """
     placings = [one.placing for one in recognisers]
     cohort = read_cohort(
-        asked.people, placings, asked.photographs, asked.size, asked.seed, asked.gallery, progress
+        asked.people,
+        placings,
+        asked.photographs,
+        asked.size,
+        asked.seed,
+        asked.gallery,
+        asked.each,
+        progress,
     )
     rng = np.random.default_rng([asked.seed, 6])
     return Instruments(
@@ -112,7 +121,7 @@ class Bench:
             "people": _told(by.cohort),
             "recognisers": [f"{one.name} {one.recogniser.digest}" for one in by.scorers],
             "backbone": by.backbone.name,
-            **{name: getattr(asked, name) for name in ("photographs", "gallery", "size", "fits", "seed")},
+            **{name: getattr(asked, name) for name in ("photographs", "each", "size", "fits", "seed")},
         }
 
     def row(self, one: Chosen | None, draws: int = 1) -> Row:
@@ -129,9 +138,9 @@ class Bench:
 
     def attacks(self, one: Chosen) -> list[Attack]:
         """Of a method at a strength."""
-        runs = {"draws": self.asked.draws, "runs": self.asked.runs}
+        runs = {"draws": self.asked.draws, "runs": self.asked.runs, "gallery": self.asked.gallery}
         if not one.kind.random:
-            runs = {"draws": 1, "runs": 1}
+            runs |= {"draws": 1, "runs": 1}
 
         def measure() -> dict[str, Any]:
             self.show(f"attacks on {one}")
@@ -166,7 +175,9 @@ class Bench:
             found = [keyed(virtual(by, faces, gallery, self.by.cohort), by, rng) for by in self.by.scorers]
             return {"refused": refused, "keyed": [asdict(one) for one in found]}
 
-        return [Keyed.from_json(one) for one in kept(self.asked.out, name, self._on, measure)["keyed"]]
+        made_from = {**self._on, "gallery": self.asked.gallery}
+        told = kept(self.asked.out, name, made_from, measure)
+        return [Keyed.from_json(one) for one in told["keyed"]]
 
     def sheet(self, one: Chosen, folder: Path) -> Path:
         """Results to look at, made again."""
@@ -175,8 +186,20 @@ class Bench:
         return write_sheet(pictures, self.by.scorers, self.by.cohort, folder, str(one), self.asked.seed)
 
 
-def table(name: TableName, methods: Sequence[Chosen], bench: Bench) -> str:
-    """Measure and write one table; returns its Markdown."""
+def table(name: TableName, methods: Sequence[Chosen], bench: Bench, keys: Sequence[str] = ()) -> str:
+    """Measure and write one table; returns its Markdown.
+
+    Args:
+        name: which.
+        methods: for all but `keyed`.
+        bench: measures.
+        keys: names of `KEYED`, for `keyed`.
+
+    Raises:
+        SansfaceError: there is nothing to measure for that table.
+    """
+    if not (keys if name == "keyed" else methods):
+        raise SansfaceError(f"no method named is one of the table {name}; name another, or another table.")
     out, about = bench.asked.out, _about(bench)
     if name == "attackers":
         found = {str(one): bench.attacks(one) for one in methods}
@@ -186,9 +209,7 @@ def table(name: TableName, methods: Sequence[Chosen], bench: Bench) -> str:
         rows = {str(one): bench.row(one) for one in methods}
         return tables.write(name, about, *tables.matches(matched, rows), out)
     if name == "keyed":
-        if not KEYED:
-            raise SansfaceError("there is no method with a key; choose another table.")
-        return tables.write(name, about, *tables.keys({one: bench.keyed(one) for one in KEYED}), out)
+        return tables.write(name, about, *tables.keys({one: bench.keyed(one) for one in keys}), out)
     rows = {tables.CLEAR: bench.row(None)}
     if name == "ablation":
         methods = with_parts_left_out(methods)

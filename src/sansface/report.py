@@ -56,9 +56,9 @@ def write_report(folder: Path) -> Path:
         _table(received),
         _training(rows, pictures),
         "<h2>Settings</h2>",
-        _settings({k: v for k, v in config.items() if k not in SECTIONS_OF_THEIR_OWN}),
+        settings_table({k: v for k, v in config.items() if k not in SECTIONS_OF_THEIR_OWN}),
         "<h2>Times and versions</h2>",
-        _settings({k: config[k] for k in ("seconds", "versions") if k in config}),
+        settings_table({k: config[k] for k in ("seconds", "versions") if k in config}),
     ]
     out = folder / "report.html"
     write_text(out, page("reconstruction", body, FOOTER))
@@ -153,13 +153,13 @@ def _result(pictures: dict[str, Path]) -> str:
     alone = [view for view in views if not {f"truth_{view}", f"error_{view}"} & pictures.keys()]
     for view in (v for v in views if v not in alone):
         cells = [
-            _figure(pictures[f"{kind}_{view}"], f"{_words(view)}: {caption}")
+            figure(pictures[f"{kind}_{view}"], f"{_words(view)}: {caption}")
             for kind, caption in captions.items()
             if f"{kind}_{view}" in pictures
         ]
         out.append(f'<div class="views beside">{"".join(cells)}</div>')
     if alone:
-        cells = [_figure(pictures[f"mesh_{view}"], _words(view)) for view in alone]
+        cells = [figure(pictures[f"mesh_{view}"], _words(view)) for view in alone]
         out.append(f'<div class="views">{"".join(cells)}</div>')
     return "\n".join(out)
 
@@ -167,7 +167,7 @@ def _result(pictures: dict[str, Path]) -> str:
 def _scores(score: dict) -> str:
     if not score:
         return ""
-    return "<h2>Evaluation</h2>\n" + _settings(score)
+    return "<h2>Evaluation</h2>\n" + settings_table(score)
 
 
 def _received(config: dict, pictures: dict[str, Path]) -> str:
@@ -176,7 +176,7 @@ def _received(config: dict, pictures: dict[str, Path]) -> str:
     if "protected" not in pictures:
         return "<p>No picture of it was kept.</p>"
     said = "Every image as it crossed: gradient magnitudes of the sensitive views, the neutral views reduced."
-    return _figure(pictures["protected"], said, pixels=True)
+    return figure(pictures["protected"], said, pixels=True)
 
 
 def _training(rows: list[dict], pictures: dict[str, Path]) -> str:
@@ -195,12 +195,12 @@ def _training(rows: list[dict], pictures: dict[str, Path]) -> str:
     if previews:
         pick = np.unique(np.linspace(0, len(previews) - 1, MOST_PREVIEWS).round().astype(int))
         shown = "" if len(pick) == len(previews) else f" ({len(pick)} of {len(previews)})"
-        cells = [_figure(previews[i], _words(previews[i].stem.removeprefix("preview_"))) for i in pick]
+        cells = [figure(previews[i], _words(previews[i].stem.removeprefix("preview_"))) for i in pick]
         out.append(f'<h3>Previews{shown}</h3><div class="views">{"".join(cells)}</div>')
     return "\n".join(out)
 
 
-def _settings(values: dict) -> str:
+def settings_table(values: dict) -> str:
     """Plain values in a first table, then a table for every object."""
     plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
     out = [f"<section>{_table(plain)}</section>"] if plain else []
@@ -244,7 +244,7 @@ def _said(value: object) -> str:
     return str(value)
 
 
-def _figure(path: Path, caption: str, *, pixels: bool = False) -> str:
+def figure(path: Path, caption: str, *, pixels: bool = False) -> str:
     data = path.read_bytes()
     if not data.startswith(PNG) or len(data) < 24:
         raise SansfaceError(f"{path} is no PNG picture; remove it to write the report.")

@@ -20,6 +20,7 @@ from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
+from sansface.cli.head import Head
 from sansface.cli.keys import NewKey
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
@@ -46,6 +47,7 @@ VERBS = {
     "unseal": Unseal,
     "audit": Audit,
     "deidentify": Deidentify,
+    "head": Head,
     "bench": Bench,
     "assets": Assets,
 }
@@ -71,6 +73,7 @@ Verb = (
     | Unseal
     | Audit
     | Deidentify
+    | Head
     | Bench
     | Assets
 )

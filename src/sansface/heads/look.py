@@ -84,8 +84,11 @@ def look(model: HeadModel, vertices: np.ndarray, camera: Camera) -> Seen:
     Args:
         vertices: (n, 3) of the head, as `HeadModel.vertices` gives them, in the camera's world.
     """
-    faces = np.concatenate([model.part(name) for name in SHOWN])
-    parts = np.repeat(np.arange(len(SHOWN)), [len(model.part(name)) for name in SHOWN])
+    faces = model.part(*SHOWN)
+    part = np.empty(len(model.neutral), dtype=np.int64)
+    for number, name in enumerate(SHOWN):
+        part[slice(*model.parts[name])] = number
+    parts = part[faces[:, 0]]
     seen = render_depth_normals(Mesh(vertices, faces), camera)
     pixel = np.flatnonzero(seen.face >= 0)
     face = seen.face.reshape(-1)[pixel]

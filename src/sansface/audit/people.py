@@ -133,6 +133,26 @@ def read_people(
     )
 
 
+def read_photographs(folder: Path, which: Numbers) -> list[np.ndarray]:
+    """Whole photographs of some people, (h, w, 3) uint8 sRGB each, upright; grey in three channels.
+
+    Args:
+        folder: see above.
+        which: as `People.labels` and `numbers` count.
+
+    Raises:
+        SansfaceError: as for `read_people`, or there is no such photograph.
+    """
+    paths = {(person, number): path for person, number, path in _listed(folder)}
+    missing = [one for one in which if one not in paths]
+    if missing:
+        raise SansfaceError(
+            f"{folder} has no photograph {missing[0][1] + 1} of person {missing[0][0] + 1} any more; run "
+            "again."
+        )
+    return [decode_rgb(paths[one], "photograph") for one in which]
+
+
 def _segmenter() -> Callable[[np.ndarray], np.ndarray]:
     require("sansface.faces.segment", extra="faces")
     from sansface.faces.segment import person_mask

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 from sansface.audit.run import Audit
-from sansface.audit.scores import Rate
+from sansface.audit.scores import percent
 from sansface.protect.contents import Share
 from sansface.report import page
 
@@ -100,11 +100,6 @@ def _who(attackers: Sequence[str]) -> str:
     """What each of them does."""
     lines = [f"<li><strong>{name}</strong>: {WHO[name]}</li>" for name in dict.fromkeys(attackers)]
     return f"<ul>{''.join(lines)}</ul>"
-
-
-def percent(rate: Rate) -> str:
-    """A rate with its interval, in per cent."""
-    return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -34,6 +34,11 @@ class Rate:
     tries: int
 
 
+def percent(rate: Rate) -> str:
+    """A rate with its interval, in per cent."""
+    return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+
+
 @dataclass(frozen=True)
 class Counted:
     """A rate with undetected faces counted each way; all the same where all are detected.

@@ -11,13 +11,14 @@ LINES = 2
 """How often the word stands in it, one below the other."""
 
 
-def stamped(picture: np.ndarray) -> np.ndarray:
-    """A picture as it may stand in a report: its longer side of `SIDE` pixels, `WORD` across it.
+def stamped(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """A picture as it may stand in a report: its longer side of `side` pixels, `WORD` across it.
 
     The letters are white with a black edge, so that they show on any ground, and are part of the pixels.
 
     Args:
         picture: (h, w), (h, w, 3), float32 in [0, 1] or uint8; sRGB.
+        side: pixels.
 
     Returns:
         (h′, w′, 3) uint8.
@@ -26,7 +27,7 @@ def stamped(picture: np.ndarray) -> np.ndarray:
     if values.ndim == 2:
         values = np.repeat(values[:, :, None], 3, axis=2)
     height, width = values.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     smaller = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     result = np.ascontiguousarray(cv2.resize(values, size, interpolation=smaller))

@@ -15,8 +15,7 @@ from typing import Any
 
 from sansface.audit.artefacts.material import Material
 from sansface.audit.artefacts.rows import KINDS, Found, Row
-from sansface.audit.report import percent
-from sansface.audit.scores import Rate
+from sansface.audit.scores import Rate, percent
 from sansface.errors import SansfaceError
 from sansface.files import read_json, write_json, write_text
 from sansface.recognise.recogniser import Recogniser

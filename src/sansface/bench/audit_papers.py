@@ -39,8 +39,7 @@ from sansface.audit.portraits import (
     radiance_views,
 )
 from sansface.audit.protected import protected
-from sansface.audit.report import percent
-from sansface.audit.scores import Rate, Threshold, calibrated, similarities
+from sansface.audit.scores import Rate, Threshold, calibrated, percent, similarities
 from sansface.audit.split import split
 from sansface.audit.transfer import taken_for
 from sansface.bench.sittings import KINDS, Sitting, artefacts

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import OmitSubcommandPrefixes, Positional, UseAppendAction, subcommand
 
+from sansface.cli.bench_deidentify import Deidentify
 from sansface.cli.reconstruct import train
 from sansface.cli.words import CaptureFormat, FieldPreset, Flag, Out, Settings
 from sansface.errors import SansfaceError
@@ -198,14 +199,16 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Bench:
-    """UNPROTECTED comparisons, on your own device: a baseline from all colours, the paper's tables, and the
-    frontier between what attackers read and what a head is worth.
+    """UNPROTECTED comparisons, on your own device: a baseline from all colours, the paper's tables, the
+    frontier between what attackers read and what a head is worth, and ways to hide faces in single
+    photographs.
     """
 
     what: OmitSubcommandPrefixes[
         Annotated[Baseline, subcommand("baseline")]
         | Annotated[Paper, subcommand("paper")]
         | Annotated[Privacy, subcommand("privacy")]
+        | Annotated[Deidentify, subcommand("deidentify")]
     ]
 
     def run(self) -> None:

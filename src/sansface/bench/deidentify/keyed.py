@@ -1,0 +1,200 @@
+"""Faces hidden by a key: what Wang et al. 2024 ask of KFAAR, and what a wrong key, another person or the
+key's thief gets.
+
+Every photograph is hidden four times: by a key that all share, by a second such key, by its person's own, and
+by the next person's own. The first photograph of a person, by the own key, is enrolled; the others ask to be
+let in. All decisions are at the threshold of *clear* faces of strangers: whoever verifies virtual faces has
+no other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sansface.audit.scores import Rate, bootstrapped, equal_error, similarities
+from sansface.audit.unlinkability import linkability
+from sansface.bench.deidentify.attackers import Faces, cut_out
+from sansface.bench.deidentify.cohort import Cohort, Portrait
+from sansface.bench.deidentify.measure import Instruments
+from sansface.bench.deidentify.scorers import Scorer, distances, matched
+from sansface.deidentify.methods import KeyedMethod
+from sansface.errors import SansfaceError
+
+KEY = 32
+"""Bytes."""
+VARIANTS = ("common", "second", "own", "next")
+
+
+@dataclass(frozen=True, eq=False)
+class Virtual:
+    """Embeddings of virtual faces by one recogniser, (n, d) each, of the same photographs.
+
+    Attributes:
+        labels: (n,) whose photograph.
+        common, second: by two keys that all share.
+        own: by the person's own key.
+        next: by that of the next person, `following`.
+        gallery: (g, d) of other, clear photographs, hidden by the common key; owners: (g,) whose.
+    """
+
+    labels: np.ndarray
+    common: np.ndarray
+    second: np.ndarray
+    own: np.ndarray
+    next: np.ndarray
+    gallery: np.ndarray
+    owners: np.ndarray
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """One recogniser's verdict; shares at a false-match rate of 1e-2 unless it says otherwise.
+
+    Attributes:
+        right: right key, right person, another photograph: let in (synchronism).
+        wrong_key, wrong_person, both_wrong: let in.
+        equal_error: one key for everyone, another photograph against other people; clear_equal_error: of the
+            clear photographs.
+        two_keys: one photograph by two keys: still matches (diversity); distance: in the mean, of unit
+            vectors.
+        linkable: D_sys of virtual faces by two keys, see `audit.unlinkability`.
+        original, clear_original: virtual face against the person's clear photographs, at 1e-3, and clear
+            against clear.
+        holder, holder_rank1: whoever has the key hides the clear gallery and matches, at 1e-3, and names.
+        chance: of rank-1.
+    """
+
+    recogniser: str
+    right: Rate
+    wrong_key: Rate
+    wrong_person: Rate
+    both_wrong: Rate
+    equal_error: Rate
+    clear_equal_error: Rate
+    two_keys: Rate
+    distance: float
+    linkable: float
+    original: Rate
+    clear_original: Rate
+    holder: Rate
+    holder_rank1: Rate
+    chance: float
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Keyed":
+        """Of plain JSON, as `asdict` gives it."""
+        values: dict[str, Any] = {
+            name: Rate(**one) if isinstance(one, dict) else one for name, one in told.items()
+        }
+        return cls(**values)
+
+
+def following(labels: np.ndarray) -> np.ndarray:
+    """(n,) of each photograph's person the next one, the first after the last."""
+    people, who = np.unique(labels, return_inverse=True)
+    return np.roll(people, -1)[who]
+
+
+def hidden_by_keys(
+    method: KeyedMethod, by: Instruments, rng: np.random.Generator
+) -> tuple[dict[str, Faces], Faces, int]:
+    """Faces of all photographs by the four keys, of the gallery by the common one, and how many were refused.
+
+    A photograph of which one is refused is left out of all.
+    """
+    cohort = by.cohort
+    common, second = rng.bytes(KEY), rng.bytes(KEY)
+    own = {int(person): rng.bytes(KEY) for person in np.unique(cohort.labels)}
+    made: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in VARIANTS}
+    refused = 0
+    for index, (portrait, after) in enumerate(zip(cohort.portraits, following(cohort.labels), strict=True)):
+        keys = (common, second, own[portrait.person], own[int(after)])
+        try:
+            pictures = [method(portrait.picture.copy(), key) for key in keys]
+        except SansfaceError:
+            refused += 1
+            continue
+        for name, picture in zip(VARIANTS, pictures, strict=True):
+            made[name].append((index, picture))
+    faces = {name: cut_out(by, pictures, cohort.portraits) for name, pictures in made.items()}
+    return faces, cut_out(by, _gallery(method, cohort, common), cohort.gallery), refused
+
+
+def virtual(one: Scorer, faces: dict[str, Faces], gallery: Faces, cohort: Cohort) -> Virtual:
+    """The embeddings by one recogniser."""
+    placing, embed = one.recogniser.placing, one.recogniser.embed
+    owners = np.array([portrait.person for portrait in cohort.gallery])
+    return Virtual(
+        labels=cohort.labels[faces["own"].which],
+        **{name: embed(faces[name].crops[placing]) for name in VARIANTS},
+        gallery=embed(gallery.crops[placing]),
+        owners=owners[gallery.which],
+    )
+
+
+def keyed(faces: Virtual, one: Scorer, rng: np.random.Generator) -> Keyed:
+    """All of it, by one recogniser.
+
+    Raises:
+        SansfaceError: nobody has a second photograph to be let in with, or there is one person.
+    """
+    labels = faces.labels
+    people, first = np.unique(labels, return_index=True)
+    asking = np.setdiff1d(np.arange(len(labels)), first)
+    if len(people) < 2 or not len(asking):
+        raise SansfaceError(
+            "nobody has a second photograph to be let in with; hide two or more of each person."
+        )
+    loose = one.control.thresholds[0].value
+    enrolled = faces.own[first]
+    lets_in = {
+        name: similarities(getattr(faces, name)[asking], enrolled) >= loose
+        for name in ("common", "own", "next")
+    }
+    who = labels[asking]
+    same = who[:, None] == people
+    after = following(labels)[asking][:, None] == people
+    alike = labels[:, None] == labels
+    across = similarities(faces.common, faces.second)
+    tar, _, _ = matched(one, faces.common, labels, rng)
+    holder, holder_rank1, chance = matched(one, faces.common, labels, rng, (faces.gallery, faces.owners))
+    return Keyed(
+        recogniser=one.name,
+        right=_share(lets_in["own"], same, who, rng),
+        wrong_key=_share(lets_in["common"], same, who, rng),
+        wrong_person=_share(lets_in["next"], after, who, rng),
+        both_wrong=_share(lets_in["common"], ~same, who, rng),
+        equal_error=equal_error(similarities(faces.common[asking], faces.common[first]), who, people, rng),
+        clear_equal_error=one.control.equal_error,
+        two_keys=bootstrapped((np.diag(across) >= loose).astype(np.float64), labels, rng),
+        distance=float(distances(faces.common, faces.second).mean()),
+        linkable=linkability(across[alike & ~np.eye(len(labels), dtype=bool)], across[~alike]),
+        original=tar,
+        clear_original=one.control.verification[-1].tar.misses,
+        holder=holder,
+        holder_rank1=holder_rank1,
+        chance=chance,
+    )
+
+
+def _gallery(method: KeyedMethod, cohort: Cohort, key: bytes) -> list[tuple[int, np.ndarray]]:
+    result: list[tuple[int, np.ndarray]] = []
+    for index, portrait in enumerate(cohort.gallery):
+        picture = _or_none(method, portrait, key)
+        if picture is not None:
+            result.append((index, picture))
+    return result
+
+
+def _or_none(method: KeyedMethod, portrait: Portrait, key: bytes) -> np.ndarray | None:
+    try:
+        return method(portrait.picture.copy(), key)
+    except SansfaceError:
+        return None
+
+
+def _share(accepted: np.ndarray, pairs: np.ndarray, who: np.ndarray, rng: np.random.Generator) -> Rate:
+    """Share of chosen pairs, of (n, people), with its interval over the people who ask."""
+    row, _ = np.nonzero(pairs)
+    return bootstrapped(accepted[pairs].astype(np.float64), who[row], rng)

@@ -1,0 +1,262 @@
+"""`sansface bench deidentify`: the tables, each a short list of rows, and what is measured for them.
+
+OUT/rows/*.json           what was measured, each row once
+OUT/papers.md, .csv       methods beside each other, as table 1 of Wen et al.
+OUT/ablation.md, .csv     a method with each of its parts left out, as table 2
+OUT/sweep.md, .csv, .png  against the strength, as their figure 4
+OUT/matched.md, .csv      baselines at the strength at which they hide as much as a method
+OUT/attackers.md, .csv    the averager and the searcher
+OUT/keyed.md, .csv        right and wrong keys
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sansface.bench.deidentify import tables
+from sansface.bench.deidentify.attackers import Attack, average, search
+from sansface.bench.deidentify.cohort import Cohort, read_cohort
+from sansface.bench.deidentify.fits import Fitter, Refits
+from sansface.bench.deidentify.keyed import Keyed, hidden_by_keys, keyed, virtual
+from sansface.bench.deidentify.kid import Backbone
+from sansface.bench.deidentify.matched import Matched, match, tar
+from sansface.bench.deidentify.measure import Instruments, Row, as_json, from_json, measured, row
+from sansface.bench.deidentify.rows import kept
+from sansface.bench.deidentify.scorers import scorer
+from sansface.bench.deidentify.sheet import write_sheet
+from sansface.deidentify.methods import KEYED, KINDS, Chosen
+from sansface.errors import SansfaceError
+from sansface.recognise.detect import Yunet
+from sansface.recognise.recogniser import Recogniser
+
+TableName = Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"]
+BASELINES = ("blur", "pixelation", "black box")
+LEAST_TAR = 0.05
+"""What a baseline need not go below, however little of a method is recognised."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured, and on what.
+
+    Attributes:
+        people: folder.
+        out: folder.
+        photographs: hidden, in all.
+        gallery: photographs a candidate that the searcher has.
+        each: photographs of a person before the next one's turn.
+        size: pixels of the longer side; 0 for the photographs' own.
+        draws: of a method that is random, in the sweep and for the averager.
+        runs: of the searcher on each photograph of his.
+        fits: photographs of which POSE and EXP are measured.
+        seed: of all that is random.
+    """
+
+    people: Path
+    out: Path
+    photographs: int = 316
+    gallery: int = 4
+    each: int = 1
+    size: int = 0
+    draws: int = 10
+    runs: int = 5
+    fits: int = 20
+    seed: int = 0
+
+
+def instruments(
+    asked: Asked,
+    recognisers: Sequence[Recogniser],
+    backbone: Backbone,
+    fit: Fitter | None,
+    progress: Callable[[float], None] | None = None,
+) -> Instruments:
+    """Read the people, embed and calibrate.
+
+    Raises:
+        SansfaceError: as for `read_cohort`; a recogniser that does not know clear photographs.
+    """
+    placings = [one.placing for one in recognisers]
+    cohort = read_cohort(
+        asked.people,
+        placings,
+        asked.photographs,
+        asked.size,
+        asked.seed,
+        asked.gallery,
+        asked.each,
+        progress,
+    )
+    rng = np.random.default_rng([asked.seed, 6])
+    return Instruments(
+        cohort=cohort,
+        scorers=tuple(scorer(one, cohort, rng) for one in recognisers),
+        yunet=Yunet(),
+        backbone=backbone,
+        clear=np.stack([backbone.features(one.picture, one.landmarks) for one in cohort.clear]),
+        refits=Refits(fit, rng) if fit else None,
+        fits=asked.fits if fit else 0,
+        seed=asked.seed,
+    )
+
+
+class Bench:
+    """Rows on demand, each measured once and kept.
+
+    Args:
+        asked: see there.
+        by: what `instruments` gives.
+        show: told what is being measured.
+    """
+
+    def __init__(
+        self, asked: Asked, by: Instruments, show: Callable[[str], None] = lambda what: None
+    ) -> None:
+        self.asked, self.by, self.show = asked, by, show
+        self._on = {
+            "people": _told(by.cohort),
+            "recognisers": [f"{one.name} {one.recogniser.digest}" for one in by.scorers],
+            "backbone": by.backbone.name,
+            **{name: getattr(asked, name) for name in ("photographs", "each", "size", "fits", "seed")},
+        }
+
+    def row(self, one: Chosen | None, draws: int = 1) -> Row:
+        """Of a method at a strength; None for nothing hidden."""
+        name = str(one) if one else tables.CLEAR
+        draws = draws if one and one.kind.random else 1
+
+        def measure() -> dict[str, Any]:
+            self.show(name)
+            pictures, refused = measured(one.make() if one else unchanged, self.by, draws)
+            return as_json(row(pictures, refused, self.by))
+
+        return from_json(kept(self.asked.out, name, {**self._on, "draws": draws}, measure))
+
+    def attacks(self, one: Chosen) -> list[Attack]:
+        """Of a method at a strength."""
+        runs = {"draws": self.asked.draws, "runs": self.asked.runs, "gallery": self.asked.gallery}
+        if not one.kind.random:
+            runs |= {"draws": 1, "runs": 1}
+
+        def measure() -> dict[str, Any]:
+            self.show(f"attacks on {one}")
+            found = [
+                *average(one.make(), self.by, runs["draws"]),
+                *search(one.make(), self.by, runs["runs"]),
+            ]
+            return {"attacks": [asdict(attack) for attack in found]}
+
+        told = kept(self.asked.out, f"attacks on {one}", {**self._on, **runs}, measure)
+        return [Attack.from_json(attack) for attack in told["attacks"]]
+
+    def matched(self, one: Chosen) -> dict[str, list[Matched]]:
+        """By recogniser: every baseline at the strength at which it hides as much."""
+        own = self.row(one)
+        return {
+            by.name: [
+                match(name, max(LEAST_TAR, tar(own, by.name)), by.name, self.row)
+                for name in BASELINES
+                if name != one.name
+            ]
+            for by in self.by.scorers
+        }
+
+    def keyed(self, name: str) -> list[Keyed]:
+        """Of a method with a key, by each recogniser."""
+
+        def measure() -> dict[str, Any]:
+            self.show(name)
+            rng = np.random.default_rng([self.asked.seed, 7])
+            faces, gallery, refused = hidden_by_keys(KEYED[name].make(), self.by, rng)
+            found = [keyed(virtual(by, faces, gallery, self.by.cohort), by, rng) for by in self.by.scorers]
+            return {"refused": refused, "keyed": [asdict(one) for one in found]}
+
+        made_from = {**self._on, "gallery": self.asked.gallery}
+        told = kept(self.asked.out, name, made_from, measure)
+        return [Keyed.from_json(one) for one in told["keyed"]]
+
+    def sheet(self, one: Chosen, folder: Path) -> Path:
+        """Results to look at, made again."""
+        self.show(f"sheet of {one}")
+        pictures, _ = measured(one.make(), self.by, with_pictures=True)
+        return write_sheet(pictures, self.by.scorers, self.by.cohort, folder, str(one), self.asked.seed)
+
+
+def table(name: TableName, methods: Sequence[Chosen], bench: Bench, keys: Sequence[str] = ()) -> str:
+    """Measure and write one table; returns its Markdown.
+
+    Args:
+        name: which.
+        methods: for all but `keyed`.
+        bench: measures.
+        keys: names of `KEYED`, for `keyed`.
+
+    Raises:
+        SansfaceError: there is nothing to measure for that table.
+    """
+    if not (keys if name == "keyed" else methods):
+        raise SansfaceError(f"no method named is one of the table {name}; name another, or another table.")
+    out, about = bench.asked.out, _about(bench)
+    if name == "attackers":
+        found = {str(one): bench.attacks(one) for one in methods}
+        return tables.write(name, about, *tables.attacks(found), out)
+    if name == "matched":
+        matched = {str(one): bench.matched(one) for one in methods}
+        rows = {str(one): bench.row(one) for one in methods}
+        return tables.write(name, about, *tables.matches(matched, rows), out)
+    if name == "keyed":
+        return tables.write(name, about, *tables.keys({one: bench.keyed(one) for one in keys}), out)
+    rows = {tables.CLEAR: bench.row(None)}
+    if name == "ablation":
+        methods = with_parts_left_out(methods)
+    if name != "sweep":
+        rows |= {str(one): bench.row(one) for one in methods}
+        return tables.write(name, about, *tables.papers(rows), out)
+    for kind in dict.fromkeys(one.name for one in methods):
+        for strength in KINDS[kind].strengths:
+            one = Chosen(kind, strength)
+            rows[str(one)] = bench.row(one, bench.asked.draws)
+    return tables.write(name, about, *tables.papers(rows), out, tables.curves(rows))
+
+
+def with_parts_left_out(methods: Sequence[Chosen]) -> list[Chosen]:
+    """Each method, and at the same strength those that are it without a part.
+
+    Raises:
+        SansfaceError: none has a part that can be left out.
+    """
+    found = [
+        Chosen(name, one.strength)
+        for one in methods
+        for name in KINDS
+        if name == one.name or name.startswith(f"{one.name} without ")
+    ]
+    if len(found) == len(methods):
+        raise SansfaceError("none of these methods has a part that can be left out; choose another table.")
+    return found
+
+
+def unchanged(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Nothing hidden: the control."""
+    return photograph
+
+
+def _about(bench: Bench) -> str:
+    cohort, asked = bench.by.cohort, bench.asked
+    people = len(np.unique(cohort.people.labels[cohort.enrolled]))
+    size = f"enlarged to {asked.size} px" if asked.size else "of their own size"
+    return (
+        f"{len(cohort.portraits)} photographs {size} of {people} people, {len(cohort.enrolled)} others "
+        f"enrolled; thresholds from {len(cohort.strangers)} photographs of other people; KID by "
+        f"{bench.by.backbone.name}, against {len(cohort.clear)} clear ones of those; seed {asked.seed}. "
+        "Intervals are of 95 %, over people."
+    )
+
+
+def _told(cohort: Cohort) -> str:
+    """A digest of whose photographs these are; no name or path is in it."""
+    return hashlib.sha256(b"".join(np.sort(cohort.people.digests).tolist())).hexdigest()[:16]

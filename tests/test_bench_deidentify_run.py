@@ -1,0 +1,116 @@
+"""The tables from end to end on people who are patterns: each row once, and each table what was measured."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import patterns
+from sansface.bench.deidentify import run, tables
+from sansface.bench.deidentify.run import Asked, Bench, table
+from sansface.deidentify.methods import KEYED, KINDS, Chosen, KeyedKind, Kind
+from sansface.errors import SansfaceError
+
+
+def fading(strength: float):
+    """Somebody new, mixed with the photograph: the more the stronger."""
+
+    def mixed(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        other = patterns.another(photograph, rng).astype(float)
+        return (photograph + min(strength, 1) * (other - photograph)).astype(np.uint8)
+
+    return mixed
+
+
+def grey(strength: float):
+    """From 1 on nothing of the photograph."""
+
+    def painted(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return photograph if strength < 1 else np.full_like(photograph, 128)
+
+    return painted
+
+
+OURS = {
+    "fading": Kind(fading, 0.9, (0.2, 0.9), "share", random=True),
+    "fading without care": Kind(lambda strength: patterns.black, 0.9, (0.9,), "share"),
+    "grey": Kind(grey, 1.0, (0.5, 1.5), "share"),
+}
+
+
+@pytest.fixture(scope="module")
+def by():
+    return patterns.instruments(24)
+
+
+@pytest.fixture
+def measured() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def bench(by, measured: list[str], tmp_path: Path, monkeypatch) -> Iterator[Bench]:
+    known = dict(KINDS)
+    KINDS.clear()
+    KINDS.update(OURS)
+    monkeypatch.setattr(run, "BASELINES", ("grey",))
+    asked = Asked(tmp_path, tmp_path / "out", photographs=24, gallery=2, draws=2, runs=2)
+    yield Bench(asked, by, measured.append)
+    KINDS.clear()
+    KINDS.update(known)
+
+
+def test_a_sweep_goes_over_strengths_and_draws_and_no_row_twice(bench: Bench, measured: list[str]):
+    text = table("sweep", [Chosen("fading", 0.9)], bench)
+    assert measured == ["clear", "fading 0.2", "fading 0.9"]
+    assert [line.split(" | ")[0] for line in text.splitlines()[6:]] == [f"| {one}" for one in measured]
+    assert bench.row(Chosen("fading", 0.2), 2).pictures == 48
+    assert (bench.asked.out / "sweep.png").stat().st_size > 1000
+    table("sweep", [Chosen("fading", 0.9)], bench)
+    assert len(measured) == 3
+    bench.row(Chosen("fading", 0.9))  # a single draw is another row
+    assert measured[3:] == ["fading 0.9"]
+    weak, strong = (bench.row(Chosen("fading", strength), 2) for strength in (0.2, 0.9))
+    assert weak.scored[0].distance < strong.scored[0].distance
+    assert weak.ssim > strong.ssim
+
+
+def test_an_ablation_leaves_each_part_out(bench: Bench, measured: list[str]):
+    table("ablation", [Chosen("fading", 0.9)], bench)
+    assert measured == ["clear", "fading 0.9", "fading without care 0.9"]
+    with pytest.raises(SansfaceError, match="part that can be left out"):
+        table("ablation", [Chosen("grey", 1.0)], bench)
+
+
+def test_a_baseline_is_compared_at_the_same_tar(bench: Bench):
+    text = table("matched", [Chosen("fading", 0.9)], bench)
+    assert "| fading 0.9 |" in text
+    found = bench.matched(Chosen("fading", 0.9))["eyes"][0]
+    assert found.reached
+    assert found.baseline.strength == pytest.approx(1.0, abs=0.02)  # below 1 nothing is hidden
+    assert f"| {found.baseline}, for fading 0.9 |" in text
+
+
+def test_attackers_are_kept_too(bench: Bench, measured: list[str]):
+    text = table("attackers", [Chosen("fading", 0.9)], bench)
+    for attacker in ("one run", "averager, picture", "searcher, likest", "searcher, parrot"):
+        assert f"| fading 0.9 | {attacker} | eyes |" in text
+    assert table("attackers", [Chosen("fading", 0.9)], bench) == text
+    assert measured == ["attacks on fading 0.9"]
+
+
+def test_keys_have_a_table_of_their_own(bench: Bench, measured: list[str], monkeypatch):
+    with pytest.raises(SansfaceError, match="no method named is one of the table keyed"):
+        table("keyed", [Chosen("grey", 1.0)], bench)
+    with pytest.raises(SansfaceError, match="no method named is one of the table papers"):
+        table("papers", [], bench, ["shuffle"])
+    shuffle = KeyedKind(lambda: lambda photo, key: patterns.shuffled(photo, list(key)), "eyes")
+    monkeypatch.setitem(KEYED, "shuffle", shuffle)
+    text = table("keyed", [], bench, ["shuffle"])
+    assert "| shuffle | eyes (tuned on it) |" in text
+    assert table("keyed", [], bench, ["shuffle"]) == text
+    assert measured == ["shuffle"]
+    columns, lines = tables.keys({"shuffle": bench.keyed("shuffle")})
+    assert len(lines) == 1
+    assert len(lines[0]) == len(columns)

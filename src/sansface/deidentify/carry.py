@@ -26,8 +26,8 @@ NEAR, BEYOND = 1.45, 1.75
 GRID = 64
 """Nodes a side at which the plate is worked out; it is smooth."""
 STIFF = (3e-4, 3e-3, 3e-2, 0.3, 3.0)
-"""Smoothing of the plate, lengths in distances between the eyes: the first without folds. Below the chin what is
-near in the picture is far apart on the head."""
+"""Smoothing of the plate, lengths in distances between the eyes: the first without folds. Below the chin what
+is near in the picture is far apart on the head."""
 
 
 @dataclass(frozen=True, eq=False)

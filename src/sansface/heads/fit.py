@@ -202,8 +202,8 @@ class _Problem:
 def bounded(curvature: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The least of ½ xᵀ C x − pᵀ x within bounds, C positive definite, by a primal-dual active set.
 
-    What a bound holds is let go where the pull is inwards (Hintermüller, Ito and Kunisch 2003). The set settles
-    within a few rounds, or now and then never: then the bounds are met one by one, which takes longer.
+    What a bound holds is let go where the pull is inwards (Hintermüller, Ito and Kunisch 2003). The set
+    settles within a few rounds, or now and then never: then the bounds are met one by one, which is slower.
     """
     side = np.zeros(len(pull))
     x, force = np.linalg.solve(curvature, pull), np.zeros(len(pull))

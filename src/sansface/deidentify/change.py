@@ -112,7 +112,8 @@ def change(
     size = max(1, round(width * finer)), max(1, round(height * finer))
     seen = look(model, new, camera.resized(*size))
     moved = way.pixels(photograph)
-    fine = cv2.resize(linear(moved / 255.0).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    base = linear(np.arange(256) / 255.0).astype(np.float32)[moved]
+    fine = cv2.resize(base, size, interpolation=cv2.INTER_LINEAR)
     before = (
         way.pixels((255 * hidden).astype(np.uint8)) > 127 if how.hair else np.zeros((height, width), bool)
     )
@@ -121,11 +122,10 @@ def change(
     gaze = gaze_of(model, head, photograph)
     drawing = redraw(model, seen, fine, before, light, face.albedo, head.eyes * finer, gaze, how.redrawing)
     pixels, share = _reduced(drawing, fine, width, height)
-    base = linear(moved / 255.0)
     if finer < 1:  # drawn coarsely: only what the drawing changes is taken over
         pixels = base * pixels
     mixed = base + share[..., None] * (pixels - base)
-    part = np.rint(255 * srgb(mixed.clip(0, 1).astype(np.float32))).astype(np.uint8)
+    part = np.rint(255 * srgb(mixed.clip(0, 1))).astype(np.uint8)
     same = (share < 1 / 255)[..., None]
     part = np.where(same, moved, part)
     still = (way.moved == 0) & same[..., 0]

@@ -151,6 +151,28 @@ def test_a_large_face_drawn_coarsely_looks_as_if_drawn_finely(model, monkeypatch
     assert abs(steps[0].mean() - steps[1].mean()) < 0.3
 
 
+@pytest.mark.slow
+def test_of_a_large_faces_pores_no_more_stays_than_of_a_small_ones(model):
+    """What is finer than the coarse drawing is the photograph's own, and could tell who it is."""
+    photograph, head = shot(model, seed=1, eyes=200)
+    noise = np.random.default_rng(0).normal(scale=10, size=(*photograph.shape[:2], 1))
+    grainy = np.clip(photograph + noise, 0, 255).astype(np.uint8)
+    looks = appearance_of(model, head, grainy, nothing(grainy), np.random.default_rng(0))
+    face = another(head, looks)
+
+    def pores(how: StepTwo) -> float:
+        result, _ = change(model, head, grainy, nothing(grainy), looks, face, how)
+        side, found = int(0.15 * head.eyes), []
+        for column, row in head.landmarks[[50, 280]].astype(int):  # the cheeks
+            part = result[row - side : row + side, column - side : column + side].astype(np.float32)
+            found.append((part - cv2.GaussianBlur(part, (0, 0), 2)).std())
+        return float(np.mean(found))
+
+    own = pores(WHOLE)
+    left = pores(StepTwo(Redrawing(kept=0.08, grain=0.2)))
+    assert 0.05 * own < left < 0.5 * own
+
+
 def test_features_are_where_eyes_brows_nose_and_mouth_are(model, taken):
     _, head, _ = taken
     seen = look(model, head.vertices(model), head.camera)

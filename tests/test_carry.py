@@ -47,7 +47,7 @@ def moved_by(head: FittedHead, right: float, down: float) -> FittedHead:
     K = np.array(head.camera.K)
     K[:2, 2] += right, down
     camera = dataclasses.replace(head.camera, K=K)
-    return dataclasses.replace(head, camera=camera, landmarks=head.landmarks + (right, down))
+    return dataclasses.replace(head, camera=camera, landmarks=head.landmarks + np.array([right, down]))
 
 
 @pytest.mark.parametrize("pose", range(len(POSES)))

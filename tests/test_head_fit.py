@@ -110,7 +110,7 @@ def test_the_covariance_is_the_curvature_turned_over(model):
 
 
 def test_errors_are_as_large_as_the_fit_says(model):
-    """Identities drawn from the prior, landmarks with the noise that is assumed: standardised errors are 1."""
+    """Identities drawn from the prior, landmarks with the assumed noise: standardised errors are 1."""
     rng, squares, surface = np.random.default_rng(1), [], []
     face = slice(0, 9409, 50)
     for seed in range(12):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from sansface.deidentify.carry import carried, laid_on
-from sansface.deidentify.redraw import Drawing, Redrawing, inner, redraw
+from sansface.deidentify.redraw import FAINT, Drawing, Redrawing, inner, redraw
 from sansface.heads.appearance import Appearance, fit_appearance
 from sansface.heads.fit import FittedHead
 from sansface.heads.look import Seen, look
@@ -118,7 +118,8 @@ def change(
     size = max(1, round(width * finer)), max(1, round(height * finer))
     seen = look(model, new, camera.resized(*size))
     moved = way.pixels(photograph)
-    fine = cv2.resize(linear(moved / 255.0).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    base = linear(np.arange(256) / 255.0).astype(np.float32)[moved]
+    fine = cv2.resize(base, size, interpolation=cv2.INTER_LINEAR if finer > 1 else cv2.INTER_AREA)
     before = (
         way.pixels((255 * hidden).astype(np.uint8)) > 127 if how.hair else np.zeros((height, width), bool)
     )
@@ -126,12 +127,9 @@ def change(
     light = appearance.light if how.relight else _even(appearance.light)
     gaze = gaze_of(model, head, photograph)
     drawing = redraw(model, seen, fine, before, light, face.albedo, head.eyes * finer, gaze, how.redrawing)
-    pixels, share = _reduced(drawing, fine, width, height)
-    base = linear(moved / 255.0)
-    if finer < 1:  # drawn coarsely: only what the drawing changes is taken over
-        pixels = base * pixels
+    pixels, share = _at_size(drawing, fine, base)
     mixed = base + share[..., None] * (pixels - base)
-    part = np.rint(255 * srgb(mixed.clip(0, 1).astype(np.float32))).astype(np.uint8)
+    part = np.rint(255 * srgb(mixed.clip(0, 1))).astype(np.uint8)
     same = (share < 1 / 255)[..., None]
     part = np.where(same, moved, part)
     still = (way.moved == 0) & same[..., 0]
@@ -201,10 +199,15 @@ def _even(light: np.ndarray) -> np.ndarray:
     return result
 
 
-def _reduced(drawing: Drawing, fine: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """The drawing at the photograph's size: colours if it was finer, else factors of the photograph's."""
-    finer = drawing.share.shape[1] >= width
-    way = cv2.INTER_AREA if finer else cv2.INTER_LINEAR
-    values = drawing.pixels if finer else drawing.pixels / np.maximum(fine, 1e-4)
-    share = cv2.resize(drawing.share, (width, height), interpolation=way)
-    return cv2.resize(values, (width, height), interpolation=way), share
+def _at_size(drawing: Drawing, fine: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A drawing on a photograph `fine` at the size of the photograph `base`: pixels, and share.
+
+    Of a coarse one the grain that it could not show is the photograph's, as much of it as is in the drawing.
+    """
+    size = base.shape[1::-1]
+    way = cv2.INTER_AREA if fine.shape[1] >= size[0] else cv2.INTER_LINEAR
+    pixels, share = (cv2.resize(one, size, interpolation=way) for one in (drawing.pixels, drawing.share))
+    if fine.shape[1] < size[0]:
+        grain = (base + FAINT) / (cv2.resize(fine, size, interpolation=way) + FAINT)
+        pixels *= np.clip(grain, 0.5, 2) ** cv2.resize(drawing.grain, size, interpolation=way)[..., None]
+    return pixels, share

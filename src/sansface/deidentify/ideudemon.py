@@ -58,7 +58,7 @@ def step_two(strength: float, parts: StepTwo | None = None) -> StepTwo:
     weaker = min(strength, 1.0)
 
     def share(at_one: float) -> float:
-        return 1 - weaker * (1 - at_one)
+        return (1 - weaker) + weaker * at_one
 
     shares = Redrawing(share(own.kept), share(own.features), share(own.eyes), share(own.mouth), own.grain)
     return replace(parts, redrawing=shares)

@@ -63,10 +63,17 @@ class Redrawing:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """pixels: (h, w, 3) float32 linear RGB.  share: (h, w) float32 in [0, 1], where they count."""
+    """A face that is drawn.
+
+    Attributes:
+        pixels: (h, w, 3) float32 linear RGB.
+        share: (h, w) float32 in [0, 1], where they count.
+        grain: (h, w) float32 in [0, 1], how much of the photograph's own grain is in them.
+    """
 
     pixels: np.ndarray
     share: np.ndarray
+    grain: np.ndarray
 
 
 def redraw(
@@ -105,10 +112,11 @@ def redraw(
     grain = old - cv2.GaussianBlur(old, (0, 0), max(FINE * eyes, 0.3))
     soft = cv2.GaussianBlur(seen.picture(feature), (0, 0), max(0.02 * eyes, 0.3))[..., None]
     kept = cv2.GaussianBlur(seen.picture(_kept(seen, feature, how)), (0, 0), max(0.02 * eyes, 0.3))[..., None]
-    mixed = (1 - kept) * (new + how.grain * (1 - soft) * grain) + kept * old
+    own_grain = (1 - kept) * how.grain * (1 - soft)
+    mixed = (1 - kept) * new + own_grain * grain + kept * old
     share = seen.picture(inner(model, seen) * facing) * ~hidden * (near > LEAST_SKIN)
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), max(0.03 * eyes, 0.3))
-    return Drawing(np.exp(mixed), share)
+    return Drawing(np.exp(mixed), share, (kept + own_grain)[..., 0])
 
 
 def _kept(seen: Seen, feature: np.ndarray, how: Redrawing) -> np.ndarray:

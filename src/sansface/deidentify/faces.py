@@ -1,5 +1,6 @@
 """The faces of a photograph, each with a head fitted to it, and those to which none can be fitted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -75,18 +76,16 @@ def find(photograph: np.ndarray, tools: Tools) -> Faces:
         )
     heads, unfitted = [], []
     for face in found:
-        head, reason = _fitted(face, photograph, tools.model)
+        head, reason = fitted(face, photograph, tools.model)
         if head is None:
             unfitted.append((face, reason))
         else:
             heads.append(head)
-    hidden = np.zeros(photograph.shape[:2], dtype=bool)
-    for head in heads:
-        _mark_hair(photograph, head, tools.hair, hidden)
-    return Faces(tuple(heads), hidden, tuple(unfitted))
+    return Faces(tuple(heads), hair_before(photograph, heads, tools.hair), tuple(unfitted))
 
 
-def _fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[FittedHead | None, str]:
+def fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[FittedHead | None, str]:
+    """The head of a face, or None and the reason why there is none."""
     if face.kind != "landmarks" or face.landmarks is None:
         return None, "it shows no landmarks: a profile, something before it, or no face"
     try:
@@ -102,6 +101,14 @@ def _fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[Fi
     if off > WORST:
         return None, f"the head fits it badly, {100 * off:.0f} % of the distance between its eyes"
     return head, ""
+
+
+def hair_before(photograph: np.ndarray, heads: Sequence[FittedHead], network: Network) -> np.ndarray:
+    """(h, w) bool: see `Faces.hidden`."""
+    hidden = np.zeros(photograph.shape[:2], dtype=bool)
+    for head in heads:
+        _mark_hair(photograph, head, network, hidden)
+    return hidden
 
 
 def _mark_hair(photograph: np.ndarray, head: FittedHead, network: Network, hidden: np.ndarray) -> None:

@@ -64,6 +64,17 @@ def step_two(strength: float, parts: StepTwo | None = None) -> StepTwo:
     return replace(parts, redrawing=shares)
 
 
+def another(identity: np.ndarray, albedo: np.ndarray, strength: float, rng: np.random.Generator) -> Face:
+    """Somebody else: the equation above.
+
+    Args:
+        identity: (100,) in standard deviations.  albedo: (12,) code.  strength, rng: see `deidentify`.
+    """
+    noise = strength * np.array([ALBEDO[name] for name in CODES])
+    moved = identity + strength * IDENTITY * rng.normal(size=len(identity))
+    return Face(moved.clip(-MOST, MOST), albedo + noise * rng.normal(size=len(noise)))
+
+
 def deidentify(
     photograph: np.ndarray,
     tools: Tools,
@@ -90,12 +101,10 @@ def deidentify(
         raise refusal(faces.unfitted[0])
     how = step_two(strength, parts)
     result, touched = photograph, np.zeros(photograph.shape[:2], dtype=bool)
-    noise = strength * np.array([ALBEDO[name] for name in CODES])
     for head in faces.heads:
         # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
         appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
-        identity = head.identity + strength * IDENTITY * rng.normal(size=len(head.identity))
-        face = Face(identity.clip(-MOST, MOST), appearance.albedo + noise * rng.normal(size=len(noise)))
+        face = another(head.identity, appearance.albedo, strength, rng)
         result, changed = change(tools.model, head, result, faces.hidden, appearance, face, how)
         touched |= changed
     for finding, _ in faces.unfitted:

@@ -89,9 +89,9 @@ class Deidentify:
         with progress_bar("changing faces") as show:
             told = deidentify_film(next(iter(self.photographs)), self.out, Tools(), rng, self.strength, show)
         print(
-            f"{self.out}: {told.frames} frames, {told.people} tracks of faces; faces changed: {told.changed}, "
-            f"{told.guessed} of them by the frames about; frames with something covered: {told.covered}, without "
-            f"a face: {told.empty}; streams of sound copied: {told.sounds}"
+            f"{self.out}: {told.frames} frames, {told.people} tracks of faces, {told.changed} faces changed, "
+            f"of them by the frames about: {told.guessed}; frames with something covered: {told.covered}, "
+            f"without a face: {told.empty}; streams of sound copied: {told.sounds}"
         )
         print(
             f"{time.monotonic() - began:.1f} s. Voices are kept, and tell who speaks. De-identified is not "

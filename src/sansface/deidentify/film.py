@@ -87,19 +87,19 @@ class Film:
     def _moments(self, container: Any, copy: "Copy | None") -> Iterator[Moment]:
         pictures = self._pictures(container)
         pictures.thread_type = "AUTO"
-        sounds = list(container.streams.audio) if copy else []
+        sounds = list(container.streams.audio)
         if copy:
             copy.begin(pictures, sounds)
         last, end, shape = None, 0.0, None
-        demuxed = container.demux([pictures, *sounds])
+        demuxed = container.demux()
         while (packet := self._asked(lambda: next(demuxed, None))) is not None:
             if packet.is_corrupt:
                 raise self._damaged()
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream in sounds:
-                if copy and packet.dts is not None:
-                    copy.sound(packet)
+            if copy and packet.stream in sounds and packet.dts is not None:
+                copy.sound(packet)
+            if packet.stream != pictures:
                 continue
             for frame in self._asked(packet.decode):
                 stamp = frame.pts if frame.pts is not None else frame.dts

@@ -93,7 +93,7 @@ def deidentify_film(
         for person in cast.people:
             person.settle(tools.model, cast.seconds, strength, rng)
         with Copy(file, CONTAINERS[out.suffix.lower()]) as copy:
-            counts = _write(film, copy, cast, tools, strength, show)
+            counts = rewrite(film, copy, cast, tools, strength, show)
         file.flush()
     return Told(len(cast.seconds), len(cast.people), *counts, film.sounds)
 
@@ -255,7 +255,7 @@ NOTHING = np.zeros((0, 0))
 """In place of covariances: 200 kB a head would fill the memory."""
 
 
-def _write(
+def rewrite(
     film: Film, copy: Copy, cast: Cast, tools: Tools, strength: float, show: Callable[[float], None]
 ) -> tuple[int, int, int, int]:
     """The second reading. Returns how many were changed, guessed, covered and empty."""

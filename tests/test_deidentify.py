@@ -161,7 +161,7 @@ def test_what_bears_no_fit_is_said(photograph, tools, monkeypatch, limit, value,
 def test_a_cover_reaches_beyond_the_box_and_stays_on_the_picture(box, turned, black):
     finding = Finding("face", 0.9, np.array(box, dtype=float), turned=turned)
     white = np.full((80, 100, 3), 255, np.uint8)
-    picture, touched = covered(white, finding)
+    picture, touched = covered(white, finding.box, finding.turned)
     left, top, right, bottom = black
     expected = np.zeros((80, 100), bool)
     expected[top:bottom, left:right] = True

@@ -20,12 +20,17 @@ class Deidentify:
 
     Another identity is drawn for every face of every photograph; pose, expression and light are kept. How
     often recognisers still find the person is in docs/deidentify.md. Writes PNG without metadata.
+
+    Of a film, too, into FILM.mp4 or .mkv: one identity for each person in view, the sound as it is. A voice
+    tells who speaks. Whatever looks like a face and cannot be changed is blacked out in those frames.
     """
 
     photographs: Positional[tuple[Path, ...]]
-    """JPEG, PNG, TIFF, WebP; HEIC with the extra heic. One without a face is an error."""
+    """JPEG, PNG, TIFF, WebP; HEIC with the extra heic; or one film, with the extra video. One without a face
+    is an error."""
     out: Out
-    """File of one photograph, NAME.png; or a folder, where they are numbered: names may tell who it is."""
+    """File of one photograph, NAME.png; of a film, NAME.mp4 or NAME.mkv; or a folder, where photographs are
+    numbered: names may tell who it is."""
     strength: float = 1.0
     """Of the change, above 0, at most 2; 1 makes another person to recognisers."""
     cover: Flag = False
@@ -53,6 +58,9 @@ class Deidentify:
             print(
                 "warning: with --seed the noise can be taken away again; use it for tests.", file=sys.stderr
             )
+        if any(_is_film(path) for path in self.photographs):
+            self._film()
+            return
         places, tools = self._places(), Tools()
         with progress_bar("changing faces") as show:
             for number, (path, place) in enumerate(zip(self.photographs, places, strict=True)):
@@ -69,6 +77,29 @@ class Deidentify:
                 print(f"{place}: faces: {told}")
         print(f"{len(places)} in {time.monotonic() - began:.1f} s. De-identified is not anonymous.")
 
+    def _film(self) -> None:
+        import numpy as np
+
+        from sansface.deidentify.faces import Tools
+        from sansface.deidentify.video import deidentify_film
+
+        began = time.monotonic()
+        if len(self.photographs) > 1:
+            raise SansfaceError("a film is changed by itself; name it alone.")
+        check_free(self.out, self.overwrite)
+        rng = np.random.default_rng(secrets.randbits(256) if self.seed is None else [self.seed, 0])
+        with progress_bar("changing faces") as show:
+            told = deidentify_film(next(iter(self.photographs)), self.out, Tools(), rng, self.strength, show)
+        print(
+            f"{self.out}: {told.frames} frames, {told.people} tracks of faces, {told.changed} faces changed, "
+            f"of them by the frames about: {told.guessed}; frames with something covered: {told.covered}, "
+            f"without a face: {told.empty}; streams of sound copied: {told.sounds}"
+        )
+        print(
+            f"{time.monotonic() - began:.1f} s. Voices are kept, and tell who speaks. De-identified is not "
+            "anonymous."
+        )
+
     def _places(self) -> list[Path]:
         from sansface.files import fresh_folder
         from sansface.formats.pictures import SUFFIXES
@@ -82,3 +113,13 @@ class Deidentify:
             raise SansfaceError(f"{self.out} would be a folder; name a file .png, or a folder without that.")
         out = fresh_folder(self.out, self.overwrite)
         return [out / f"{number:03d}.png" for number in range(len(self.photographs))]
+
+
+def _is_film(path: Path) -> bool:
+    from sansface.photographs.decode import is_video
+
+    try:
+        with path.open("rb") as file:
+            return is_video(file.read(16))
+    except OSError:  # said where it is read as a photograph
+        return False

@@ -94,6 +94,7 @@ def change(
     appearance: Appearance,
     face: Face,
     how: StepTwo,
+    gaze: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photograph with this face changed.
 
@@ -102,6 +103,7 @@ def change(
         photograph: (h, w, 3) uint8 sRGB.
         hidden: (h, w) bool: hair and whatever else lies before faces.
         face: who is to be seen instead.
+        gaze: see `gaze_of`, which finds it where it is not given.
 
     Returns:
         (h, w, 3) uint8 sRGB and (h, w) bool: where it may differ; elsewhere it is the photograph to the bit.
@@ -125,7 +127,7 @@ def change(
     )
     before = cv2.resize(before.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     light = appearance.light if how.relight else _even(appearance.light)
-    gaze = gaze_of(model, head, photograph)
+    gaze = gaze_of(model, head, photograph) if gaze is None else gaze
     drawing = redraw(model, seen, fine, before, light, face.albedo, head.eyes * finer, gaze, how.redrawing)
     pixels, share = _at_size(drawing, fine, base)
     mixed = base + share[..., None] * (pixels - base)

@@ -1,5 +1,6 @@
 """The faces of a photograph, each with a head fitted to it, and those to which none can be fitted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -75,18 +76,16 @@ def find(photograph: np.ndarray, tools: Tools) -> Faces:
         )
     heads, unfitted = [], []
     for face in found:
-        head, reason = _fitted(face, photograph, tools.model)
+        head, reason = fitted(face, photograph, tools.model)
         if head is None:
             unfitted.append((face, reason))
         else:
             heads.append(head)
-    hidden = np.zeros(photograph.shape[:2], dtype=bool)
-    for head in heads:
-        _mark_hair(photograph, head, tools.hair, hidden)
-    return Faces(tuple(heads), hidden, tuple(unfitted))
+    return Faces(tuple(heads), hair_before(photograph, heads, tools.hair), tuple(unfitted))
 
 
-def _fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[FittedHead | None, str]:
+def fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[FittedHead | None, str]:
+    """The head of a face, or None and the reason why there is none."""
     if face.kind != "landmarks" or face.landmarks is None:
         return None, "it shows no landmarks: a profile, something before it, or no face"
     try:
@@ -102,6 +101,14 @@ def _fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[Fi
     if off > WORST:
         return None, f"the head fits it badly, {100 * off:.0f} % of the distance between its eyes"
     return head, ""
+
+
+def hair_before(photograph: np.ndarray, heads: Sequence[FittedHead], network: Network) -> np.ndarray:
+    """(h, w) bool: see `Faces.hidden`."""
+    hidden = np.zeros(photograph.shape[:2], dtype=bool)
+    for head in heads:
+        _mark_hair(photograph, head, network, hidden)
+    return hidden
 
 
 def _mark_hair(photograph: np.ndarray, head: FittedHead, network: Network, hidden: np.ndarray) -> None:
@@ -130,11 +137,14 @@ def refusal(unfitted: tuple[Finding, str]) -> SansfaceError:
     )
 
 
-def covered(photograph: np.ndarray, finding: Finding) -> tuple[np.ndarray, np.ndarray]:
-    """The photograph with the box of a face, enlarged, blacked out, and (h, w) bool where."""
-    turn, size = np.radians(finding.turned), (1 + 2 * COVER) * finding.box[2:]
+def covered(photograph: np.ndarray, box: np.ndarray, turned: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The photograph with the box of a face, enlarged, blacked out, and (h, w) bool where.
+
+    box, turned: of a `Finding`.
+    """
+    turn, size = np.radians(turned), (1 + 2 * COVER) * box[2:]
     half = (np.abs(np.cos(turn)) * size + np.abs(np.sin(turn)) * size[::-1]) / 2
-    middle, end = finding.box[:2] + finding.box[2:] / 2, photograph.shape[1::-1]
+    middle, end = box[:2] + box[2:] / 2, photograph.shape[1::-1]
     left, top = np.clip(np.floor(middle - half), 0, end).astype(int)
     right, bottom = np.clip(np.ceil(middle + half), 0, end).astype(int)
     touched = np.zeros(photograph.shape[:2], dtype=bool)

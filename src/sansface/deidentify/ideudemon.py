@@ -64,6 +64,18 @@ def step_two(strength: float, parts: StepTwo | None = None) -> StepTwo:
     return replace(parts, redrawing=shares)
 
 
+def another(identity: np.ndarray, albedo: np.ndarray, strength: float, rng: np.random.Generator) -> Face:
+    """Somebody else: the equation above.
+
+    Args:
+        identity: (100,) in standard deviations.  albedo: (12,) code.  strength, rng: see `deidentify`.
+    """
+    noise = strength * np.array([ALBEDO[name] for name in CODES])
+    moved = identity + strength * IDENTITY * rng.normal(size=len(identity))
+    painted = albedo + noise * rng.normal(size=len(noise))
+    return Face(moved.clip(-MOST, MOST), painted.clip(-MOST, MOST))
+
+
 def deidentify(
     photograph: np.ndarray,
     tools: Tools,
@@ -90,16 +102,13 @@ def deidentify(
         raise refusal(faces.unfitted[0])
     how = step_two(strength, parts)
     result, touched = photograph, np.zeros(photograph.shape[:2], dtype=bool)
-    noise = strength * np.array([ALBEDO[name] for name in CODES])
     for head in faces.heads:
         # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
         appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
-        identity = head.identity + strength * IDENTITY * rng.normal(size=len(head.identity))
-        albedo = appearance.albedo + noise * rng.normal(size=len(noise))
-        face = Face(identity.clip(-MOST, MOST), albedo.clip(-MOST, MOST))
+        face = another(head.identity, appearance.albedo, strength, rng)
         result, changed = change(tools.model, head, result, faces.hidden, appearance, face, how)
         touched |= changed
     for finding, _ in faces.unfitted:
-        result, changed = covered(result, finding)
+        result, changed = covered(result, finding.box, finding.turned)
         touched |= changed
     return Deidentified(result, touched, len(faces.heads), len(faces.unfitted))

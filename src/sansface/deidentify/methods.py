@@ -103,18 +103,19 @@ def kfaar(recogniser: str) -> KeyedKind:
         keyed = require("sansface.deidentify.keyed", extra="deidentify")
         from sansface.deidentify.keys import Key, Purpose
         from sansface.deidentify.register import Register, register_for
-        from sansface.deidentify.virtual_face import COUNT, VirtualFaces
+        from sansface.deidentify.kfaar import subjects
         from sansface.recognise import registry
         from sansface.recognise.detect import Yunet
 
         used = registry.recogniser(recogniser)
         recognition = keyed.Recognition(used, Yunet(), keyed.LIMITS[used.digest])
-        faces, enrolled = VirtualFaces(_tools()), dict[bytes, Register]()
+        tools, enrolled = _tools(), dict[bytes, Register]()
 
         def anonymized(photograph: np.ndarray, secret: bytes) -> np.ndarray:
             known = enrolled.get(secret) or register_for(used)
             key = Key(Purpose.RECOGNITION, secret)
-            done = keyed.anonymize(photograph, key, recognition, faces, COUNT, known)
+            ready, found = subjects(photograph, tools, np.random.default_rng(0))
+            done = keyed.anonymize(ready, found, key, recognition, known)
             enrolled[secret] = done.register
             return done.picture
 

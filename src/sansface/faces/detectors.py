@@ -145,17 +145,33 @@ def all_faces(picture: np.ndarray, detectors: Detectors | None = None) -> list[F
         seen = [face for face in find_faces(picture, detectors) if face.kind == "face"]
     found: list[Finding] = []
     for face in sorted(seen, key=_score, reverse=True):
-        if face.score >= THRESHOLD and not any(_same(face, other) for other in found):
+        if face.score >= THRESHOLD and not any(overlap(face.box, other.box) for other in found):
             found.append(face)
     return [next(iter(_landmarks(picture, face, detectors.landmarks)), face) for face in found]
 
 
-def _same(one: Finding, other: Finding) -> bool:
-    """Whether two boxes overlap by more than a third of both together."""
-    low = np.maximum(one.box[:2], other.box[:2])
-    high = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])
+def followed(picture: np.ndarray, last: np.ndarray, detectors: Detectors) -> Finding | None:
+    """A face where one was on the frame before, if the landmark network still sees it: no detector is asked.
+
+    Args:
+        picture: (h, w, 3) uint8 sRGB.
+        last: (468, 2) landmarks on the frame before.
+    """
+    low, high = last.min(axis=0), last.max(axis=0)
+    before = Finding("face", 1.0, np.concatenate([low, high - low]), last[[33, 263]])
+    found = next(iter(_landmarks(picture, before, detectors.landmarks)), None)
+    if found is None or found.landmarks is None:
+        return None
+    low, high = found.landmarks.min(axis=0), found.landmarks.max(axis=0)
+    return replace(found, box=np.concatenate([low, high - low]))
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two boxes (4,), left, top, width, height, share more than a third of both together."""
+    low = np.maximum(one[:2], other[:2])
+    high = np.minimum(one[:2] + one[2:], other[:2] + other[2:])
     both = np.prod(np.maximum(high - low, 0))
-    return bool(both > (np.prod(one.box[2:]) + np.prod(other.box[2:]) - both) / 3)
+    return bool(both > (np.prod(one[2:]) + np.prod(other[2:]) - both) / 3)
 
 
 def _score(finding: Finding) -> float:

@@ -1,8 +1,8 @@
 """POSE and EXP: is the head still turned the same way, with the same expression?
 
-Both pictures are fitted with a parametric head again, and the two fits compared. A fit differs a little from a fit
-of nearly the same photograph, so the change is set beside that of the photograph with jitter: moved by a
-pixel or two, a little noise, compressed. The papers take networks of their own for both, so that numbers do
+Both pictures are fitted with a parametric head again, and the two fits compared. A fit differs a little from
+a fit of nearly the same photograph, so the change is set beside that of the photograph with jitter: moved by
+a pixel or two, a little noise, compressed. The papers take networks of their own for both, so that numbers do
 not compare with theirs.
 """
 

@@ -16,7 +16,7 @@ from sansface.bench.deidentify.scorers import Scored, Scorer, scored
 from sansface.deidentify.methods import Method
 from sansface.errors import SansfaceError
 from sansface.recognise.align import Placing
-from sansface.recognise.detect import Yunet
+from sansface.recognise.detect import Yunet, at
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def runs(
 
 def found_again(yunet: Yunet, picture: np.ndarray, landmarks: np.ndarray) -> tuple[bool, np.ndarray]:
     """Is a face found where it was, and (5, 2) where it is cut out: there, else where it was."""
-    face = yunet.found_at(picture, landmarks)
+    face = at(yunet.faces(picture), landmarks)
     return face is not None, landmarks if face is None else face.landmarks
 
 

@@ -1,0 +1,296 @@
+"""A film whose people have other faces, each the same one throughout.
+
+The film is read twice. First every face of every frame gets a head, and heads are followed (`tracks`); then
+the heads of each track are made steady (`steady`), noise is drawn once a track, and every frame is changed.
+
+What is not known to be changed is covered, in that frame: a face that bears no fit; one that was lost for
+longer than can be guessed; and where a face was just before it was first found and just after it was last
+found, for it may still be there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from sansface.deidentify.change import Face, appearance_of, change, gaze_of
+from sansface.deidentify.faces import Tools, covered, fitted, hair_before
+from sansface.deidentify.film import CONTAINERS, Copy, Film, Moment
+from sansface.deidentify.ideudemon import another, check_strength, step_two
+from sansface.deidentify.steady import GAZE, SLOW, WIDTH, between, bilateral, steady
+from sansface.deidentify.tracks import Cuts, Follower, Track
+from sansface.errors import SansfaceError
+from sansface.faces.detectors import Finding, all_faces, followed, overlap
+from sansface.files import written_beside
+from sansface.heads.appearance import Appearance
+from sansface.heads.fit import FittedHead
+from sansface.heads.parametric import HeadModel
+
+GUESSED = 0.25
+"""Seconds for which a lost face is taken to be on its way from where it was to where it will be."""
+ENDS = 0.5
+"""Seconds before a track begins and after it ends in which its place is covered."""
+SAMPLED = 0.25
+"""Seconds between frames of a track at which light and albedo are fitted."""
+WITHIN = 0.6
+"""Share of a head's landmarks that lie on the frame, from which on light and albedo can be fitted."""
+FIRST = 0.2
+"""Share of the time that the first reading takes."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a film: how many
+
+    Attributes:
+        frames: there are.
+        people: tracks were changed; one who comes back counts again.
+        changed: faces were changed, frame by frame.
+        guessed: of them lay between two frames in which they were found.
+        covered: frames in which something was covered.
+        empty: frames show no face.
+        sounds: streams of sound were copied.
+    """
+
+    frames: int
+    people: int
+    changed: int
+    guessed: int
+    covered: int
+    empty: int
+    sounds: int
+
+
+def deidentify_film(
+    source: Path,
+    out: Path,
+    tools: Tools,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    show: Callable[[float], None] = lambda done: None,
+) -> Told:
+    """Give every person of a film another identity.
+
+    Args:
+        source: whatever FFmpeg reads.
+        out: .mp4 or .mkv; its pictures are H.264, its sound is the source's. Written beside and renamed.
+        rng: seeded by `secrets`, but for tests.
+        strength: as for a photograph.
+        show: is told the share of the work that is done.
+
+    Raises:
+        SansfaceError: no face in the whole film, a film that cannot be read to its end, a strength or a
+            suffix that does not do, sound that does not go into the file, a full disk, no PyAV.
+    """
+    check_strength(strength)
+    if out.suffix.lower() not in CONTAINERS:
+        raise SansfaceError(f"{out} has no suffix of {', '.join(CONTAINERS)}; name the film so.")
+    film = Film(source)
+    with written_beside(out) as part, part.open("wb") as file:
+        cast = watch(film, tools, rng, show)
+        for person in cast.people:
+            person.settle(tools.model, cast.seconds, strength, rng)
+        with Copy(file, CONTAINERS[out.suffix.lower()]) as copy:
+            counts = rewrite(film, copy, cast, tools, strength, show)
+        file.flush()
+    return Told(len(cast.seconds), len(cast.people), *counts, film.sounds)
+
+
+@dataclass(eq=False)
+class Person:
+    """One track and what was found along it.
+
+    Attributes:
+        track: in which frames, and where.
+        heads: one for each of its frames; steady ones once settled.
+        gazes: mm, one for each.
+        samples: light and albedo, with their times.
+        face: who is to be seen; None where light and albedo are not known: then it is covered.
+        lights: (9, 3) for each of its frames, once settled.
+    """
+
+    track: Track
+    heads: list[FittedHead] = field(default_factory=list)
+    gazes: list[float] = field(default_factory=list)
+    samples: list[tuple[float, Appearance]] = field(default_factory=list)
+    face: Face | None = None
+    lights: list[np.ndarray] = field(default_factory=list)
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Frame to index."""
+        return {frame: index for index, frame in enumerate(self.track.frames)}
+
+    def settle(
+        self, model: HeadModel, seconds: list[float], strength: float, rng: np.random.Generator
+    ) -> None:
+        """Make all steady, and draw who is to be seen."""
+        if not self.samples:
+            return
+        times = np.array(seconds)[self.track.frames]
+        self.heads = steady(model, self.heads, times)
+        gazes = np.array(self.gazes)
+        rows = bilateral(times, WIDTH, lambda i, near: np.abs(gazes[near] - gazes[i]) / GAZE)
+        self.gazes = [float(row @ gazes[near]) for near, row in rows]
+        when, found = np.array([time for time, _ in self.samples]), [one for _, one in self.samples]
+        albedo = np.median([one.albedo for one in found], axis=0)
+        for time in times:
+            row = np.exp(-(((when - time) / SLOW) ** 2) / 2) + 1e-9
+            self.lights.append(np.tensordot(row / row.sum(), [one.light for one in found], axes=1))
+        self.face = another(self.heads[0].identity, albedo, strength, rng)
+
+    def seen(self, frame: int, seconds: list[float]) -> tuple[FittedHead, np.ndarray, float] | None:
+        """Head, light and gaze in a frame, if they are known or can be guessed."""
+        if self.face is None or not self.track.frames[0] <= frame <= self.track.frames[-1]:
+            return None
+        if frame in self.places:
+            index = self.places[frame]
+            return self.heads[index], self.lights[index], self.gazes[index]
+        after = int(np.searchsorted(self.track.frames, frame))
+        a, b = self.track.frames[after - 1], self.track.frames[after]
+        if seconds[b] - seconds[a] > GUESSED:
+            return None
+        share = (seconds[frame] - seconds[a]) / (seconds[b] - seconds[a])
+        head = between(self.heads[after - 1], self.heads[after], share)
+        gaze = (1 - share) * self.gazes[after - 1] + share * self.gazes[after]
+        return head, self.lights[after], gaze
+
+    def near(self, frame: int, cast: "Cast") -> bool:
+        """Whether the face is there or may be."""
+        first, last = cast.seconds[self.track.frames[0]], cast.seconds[self.track.frames[-1]]
+        return cast.shots[frame] == self.track.shot and first - ENDS <= cast.seconds[frame] <= last + ENDS
+
+
+@dataclass(eq=False)
+class Cast:
+    """Who is in a film.
+
+    Attributes:
+        stamps, seconds, shots: of each frame.
+        people: all that bear a fit somewhere.
+        unfitted: frame to boxes of what looks like a face and bears none there.
+    """
+
+    stamps: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    shots: list[int] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    unfitted: dict[int, list[np.ndarray]] = field(default_factory=dict)
+
+
+def watch(film: Film, tools: Tools, rng: np.random.Generator, show: Callable[[float], None]) -> Cast:
+    """The first reading: all faces of all frames.
+
+    Raises:
+        SansfaceError: there is none in the whole film.
+    """
+    cast, follower, cuts = Cast(), Follower(), Cuts()
+    by_track: dict[Track, Person] = {}
+    for frame, moment in enumerate(film.moments()):
+        if cuts.between(moment.pixels):
+            follower.cut()
+        cast.stamps.append(moment.stamp)
+        cast.seconds.append(moment.seconds)
+        cast.shots.append(follower.shot)
+        heads, cast.unfitted[frame] = _heads(moment, follower, by_track, tools)
+        for head, track in zip(
+            heads, follower.step(frame, moment.seconds, [box_of(head) for head in heads]), strict=True
+        ):
+            if track not in by_track:
+                by_track[track] = Person(track)
+                cast.people.append(by_track[track])
+            _note(by_track[track], head, moment, tools, rng)
+        show(FIRST * min(1.0, (frame + 1) / film.frames))
+    if not cast.people and not any(cast.unfitted.values()):
+        raise SansfaceError(
+            "no face is found in the film, so nothing was written; show a face of 20 pixels or more, upright "
+            "and not in profile."
+        )
+    return cast
+
+
+def box_of(head: FittedHead) -> np.ndarray:
+    """(4,) left, top, width, height of the landmarks."""
+    low, high = head.landmarks.min(axis=0), head.landmarks.max(axis=0)
+    return np.concatenate([low, high - low])
+
+
+def _heads(
+    moment: Moment, follower: Follower, by_track: dict[Track, Person], tools: Tools
+) -> tuple[list[FittedHead], list[np.ndarray]]:
+    """The heads of a frame, and the boxes of faces without one."""
+    heads, unfitted = [], []
+
+    def take(face: Finding) -> bool:
+        head, _ = fitted(face, moment.pixels, tools.model)
+        if head is not None and not any(overlap(box_of(head), box_of(other)) for other in heads):
+            heads.append(head)
+        return head is not None
+
+    for face in all_faces(moment.pixels, tools.detectors):
+        if not take(face):
+            unfitted.append(face.box)
+    for track in follower.lost([box_of(head) for head in heads], moment.seconds):
+        face = followed(moment.pixels, by_track[track].heads[-1].landmarks, tools.detectors)
+        if face is not None:
+            take(face)
+    return heads, unfitted
+
+
+def _note(person: Person, head: FittedHead, moment: Moment, tools: Tools, rng: np.random.Generator) -> None:
+    height, width = moment.pixels.shape[:2]
+    person.gazes.append(gaze_of(tools.model, head, moment.pixels)[0])
+    person.heads.append(FittedHead(head.camera, head.identity, head.expression, NOTHING, head.landmarks))
+    on = (head.landmarks >= 0).all(axis=1) & (head.landmarks < (width, height)).all(axis=1)
+    due = not person.samples or moment.seconds - person.samples[-1][0] >= SAMPLED
+    if due and on.mean() >= WITHIN:
+        hidden = hair_before(moment.pixels, [head], tools.hair)
+        found = appearance_of(tools.model, head, moment.pixels, hidden, rng)
+        person.samples.append((moment.seconds, found))
+
+
+NOTHING = np.zeros((0, 0))
+"""In place of covariances: 200 kB a head would fill the memory."""
+
+
+def rewrite(
+    film: Film, copy: Copy, cast: Cast, tools: Tools, strength: float, show: Callable[[float], None]
+) -> tuple[int, int, int, int]:
+    """The second reading. Returns how many were changed, guessed, covered and empty."""
+    how, frame = step_two(strength), -1
+    changed = guessed = covers = empty = 0
+    for frame, moment in enumerate(film.moments(copy)):
+        if frame >= len(cast.stamps) or moment.stamp != cast.stamps[frame]:
+            break
+        shown, hide = [], list(cast.unfitted[frame])
+        for person in cast.people:
+            if not person.near(frame, cast):
+                continue
+            found = person.seen(frame, cast.seconds)
+            if found is None:
+                hide.append(person.track.box(frame))
+            else:
+                shown.append((person, *found))
+                guessed += frame not in person.places
+        pixels = moment.pixels
+        hidden = hair_before(pixels, [head for _, head, *_ in shown], tools.hair)
+        for person, head, light, gaze in shown:
+            assert person.face is not None
+            appearance = Appearance(light, person.face.albedo, np.zeros(0))
+            pixels, _ = change(
+                tools.model, head, pixels, hidden, appearance, person.face, how, gaze=(gaze, 0.0)
+            )
+        drawn = [box_of(head) for _, head, *_ in shown]
+        hide = [box for box in hide if not any(overlap(box, other) for other in drawn)]
+        for box in hide:
+            pixels, _ = covered(pixels, box)
+        changed += len(shown)
+        covers += bool(hide)
+        empty += not shown and not hide
+        copy.picture(pixels, moment)
+        show(FIRST + (1 - FIRST) * (frame + 1) / len(cast.stamps))
+    if frame + 1 != len(cast.stamps):
+        raise SansfaceError(f"the film {film.path} changed while it was read; copy it first.")
+    return changed, guessed, covers, empty

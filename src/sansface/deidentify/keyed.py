@@ -195,6 +195,7 @@ def anonymize(
         register = register.revoked(renew)
     drawing = _Drawing(key, recognition, register, new or renew is not None)
     seen = recognition.detector.every(photograph)
+    drawing.missed = {id(subject) for subject in subjects if at(seen, subject.landmarks) is None}
     # A face that the detector misses, and the fit did not, is cut out by the fit's own landmarks.
     faces = [at(seen, subject.landmarks) or Face(0.0, subject.landmarks) for subject in subjects]
     picture, made = photograph, []
@@ -248,6 +249,8 @@ class _Drawing:
         new: bool,
     ) -> None:
         self.key, self.recognition, self.register = key, recognition, register
+        # Faces that the detector does not find on the photograph need not be found afterwards.
+        self.missed: set[int] = set()
         self.enrolled, self.virtuals = (opened(register, key, kind) for kind in (FACE, VIRTUAL))
         self.counters = [entry.counter for entry in register.entries]
         self.ids = [entry.id for entry in register.entries]
@@ -309,6 +312,8 @@ class _Drawing:
                 f"a changed picture is uint8 {picture.shape}, not {changed.dtype} {changed.shape}"
             )
         found = at(self.recognition.detector.every(changed), subject.landmarks)
+        if found is None and id(subject) in self.missed:
+            found = Face(0.0, subject.landmarks)
         return changed, None if found is None else self.recognition.embed(changed, [found])[0]
 
     def _remember(self, name: str, counter: int, embedding: np.ndarray, virtual: np.ndarray) -> None:

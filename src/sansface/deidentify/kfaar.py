@@ -51,7 +51,7 @@ def subjects(
         raise refusal(faces.unfitted[0])
     ready = photograph
     for finding, _ in faces.unfitted:
-        ready, _ = covered(ready, finding.box)
+        ready, _ = covered(ready, finding)
     made = []
     for head in faces.heads:
         appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)

@@ -264,25 +264,21 @@ def test_a_changer_of_another_size_is_a_fault():
 
 
 def test_a_face_that_the_detector_misses_is_changed_all_the_same(monkeypatch):
-    """By the landmarks of its fit; but the virtual face must be found."""
-    every = tiles.Frames.every
-    original, first = photograph(0), []
-
-    def missing(self, picture):
-        first.append(picture)
-        return [] if len(first) == 1 else every(self, picture)
-
-    subjects = tiles.subjects(original)
-    monkeypatch.setattr(tiles.Frames, "every", missing)
-    done = anonymize(original, subjects, ONE, recognition())
+    """By the landmarks of its fit, before and afterwards."""
+    original = photograph(0)
+    found = tiles.subjects(original)
+    monkeypatch.setattr(tiles.Frames, "every", lambda *_: [])
+    done = anonymize(original, found, ONE, recognition())
     monkeypatch.undo()
     np.testing.assert_array_equal(done.picture, made(original).picture)
 
 
-@pytest.mark.parametrize(("accepted", "apart"), [(0, 1), (1.2, 1.1), (2, 2), (-1, 1), (float("nan"), 1)])
-def test_limits_that_make_no_sense(accepted, apart):
+@pytest.mark.parametrize(
+    "limits", [(0, 1, 0), (1.2, 1.1, 1), (2, 2, 1), (1, 1.1, 1.05), (-1, 1, -2), (float("nan"), 1, 0.5)]
+)
+def test_limits_that_make_no_sense(limits):
     with pytest.raises(SansfaceError, match="is no distance of faces"):
-        Limits(accepted, apart)
+        Limits(*limits)
 
 
 def test_real_photographs_with_edgeface(shared_assets):

@@ -19,7 +19,7 @@ TILES, TILE, FRAME = 6, 16, 8
 SIDE = TILES * TILE
 EYES = 30.0
 COUNT = 3 * TILES**2
-LIMITS = Limits(0.9, 1.1)
+LIMITS = Limits(0.9, 1.1, 0.8)
 
 
 def person(seed: int) -> np.ndarray:

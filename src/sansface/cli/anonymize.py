@@ -206,7 +206,7 @@ def _recognition(name: str, threshold: float | None) -> "Recognition":
     from sansface.recognise.registry import recogniser
 
     used = recogniser(name)
-    limits = LIMITS.get(used.digest) if threshold is None else Limits(threshold, threshold)
+    limits = LIMITS.get(used.digest) if threshold is None else Limits(threshold, threshold, threshold)
     if limits is None:
         raise SansfaceError(f"no threshold of {name} is known; give one with --threshold.")
     return Recognition(used, Yunet(), limits)

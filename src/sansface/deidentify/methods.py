@@ -102,8 +102,8 @@ def kfaar(recogniser: str) -> KeyedKind:
     def make() -> KeyedMethod:
         keyed = require("sansface.deidentify.keyed", extra="deidentify")
         from sansface.deidentify.keys import Key, Purpose
-        from sansface.deidentify.register import Register, register_for
         from sansface.deidentify.kfaar import subjects
+        from sansface.deidentify.register import Register, register_for
         from sansface.recognise import registry
         from sansface.recognise.detect import Yunet
 

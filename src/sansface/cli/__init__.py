@@ -18,6 +18,7 @@ from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
+from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
@@ -35,6 +36,7 @@ VERBS = {
     "reconstruct": Reconstruct,
     "render": Render,
     "template": TrainTemplate,
+    "neural-head": TrainNeuralHead,
     "evaluate": Evaluate,
     "audit": Audit,
     "bench": Bench,
@@ -54,6 +56,7 @@ Verb = (
     | Reconstruct
     | Render
     | TrainTemplate
+    | TrainNeuralHead
     | Evaluate
     | Audit
     | Bench

@@ -291,14 +291,14 @@ def test_the_shipped_head_stands_where_the_model_does(model):
 
 
 def test_moving_the_shipped_heads_identity_leaves_its_expression(model):
-    """And a fit to the linear model's own places finds its codes: the measure is right where the truth is."""
+    """And a fit to the linear model's own places finds its codes, but for what the priors take."""
     head, refit, surfaces = load_neural_head(), Refit(model), Surfaces(model)
     shares = []
     for seed in range(FIRST, FIRST + 5):
         rng = np.random.default_rng(seed)
         codes = random_codes(model, rng)
         length = np.linalg.norm(codes.expression)
-        assert np.linalg.norm(refit(surfaces.vertices(codes)) - codes.expression) < 0.1 * length
+        assert np.linalg.norm(refit(surfaces.vertices(codes)) - codes.expression) < 0.3 * length
         shares.append(hold(head, surfaces, refit, codes, rng))
     assert np.mean([share.linear for share in shares]) < 0.05
     assert np.mean([share.neural for share in shares]) < 0.1
@@ -316,8 +316,10 @@ def test_the_shipped_head_shows_people_it_has_not_seen(model):
     head, surfaces = load_neural_head(), Surfaces(model)
     for seed, turn in ((FIRST, 0.0), (FIRST + 1, 40.0)):
         codes = random_codes(model, np.random.default_rng(seed))
-        assert psnr(head, surfaces.picture(codes, camera_at(turn, 5.0, 128))) >= 28
+        inside, either = psnr(head, surfaces.picture(codes, camera_at(turn, 5.0, 128)))
+        assert inside >= 28
+        assert either >= 25
         assert surface_error(head, surfaces, codes, size=64).mean <= 1.5
     other = random_codes(model, np.random.default_rng(FIRST + 2))
     wrong = replace(surfaces.picture(other, camera_at(0, 5, 128)), codes=codes)
-    assert psnr(head, wrong) < 22  # somebody else's picture
+    assert psnr(head, wrong)[0] < 22  # somebody else's picture

@@ -7,9 +7,12 @@ people are seeds from FIRST on, with an expression each, in random light and fro
 
 PSNR is of sRGB values in [0, 1] over the head's pixels, which are those that both cover wholly; and over all
 that either covers, wholly or in part, where the truth has no shoulders: there is black behind the head, so
-half a millimetre of outline then counts as much as all the rest, and the more the larger the picture. Surface error, mm: point to surface, of
-what three cameras see (front, both three quarters): the truth's skin to the neural head, and the neural head
-to the truth; their mean. Identity's hold on expression: z_id is moved by another draw of N(0, I) at the same
+half a millimetre of outline then counts as much as all the rest, and the more the larger the picture.
+
+Surface error, mm: point to surface, of what three cameras see (front, both three quarters): the truth's skin
+to the neural head, and the neural head to the truth; their mean.
+
+Identity's hold on expression: z_id is moved by another draw of N(0, I) at the same
 z_exp; the linear model is fitted, identity and expression, to the places of its skin's vertices on the neural
 head before and after (least squares with errors of 1 mm and the usual priors); what is reported is the change
 of the fit's expression as a share of the code's, ‖e′ − e‖ / ‖z_exp‖, and the same where the linear model
@@ -152,10 +155,9 @@ def main() -> None:
         decibels.append(psnr(head, surfaces.picture(codes, random_camera(rng, options.size))))
         errors.append(surface_error(head, surfaces, codes))
         holds.append(hold(head, surfaces, refit, codes, rng))
-        print(
-            f"{number:3d}: {decibels[-1]:.2f} dB, {errors[-1].mean:.3f} mm, {holds[-1].neural:.3f}",
-            flush=True,
-        )
+        inside, either = decibels[-1]
+        line = f"{number:3d}: {inside:.2f} dB, {either:.2f} with the outline; {errors[-1].mean:.3f} mm"
+        print(f"{line}; {holds[-1].neural:.3f} ({holds[-1].linear:.3f})", flush=True)
     for name, values in zip(("PSNR", "with the outline"), zip(*decibels, strict=True), strict=True):
         print(f"{name}, dB: mean {np.mean(values):.2f}, least {min(values):.2f}")
     means = [error.mean for error in errors]

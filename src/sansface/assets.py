@@ -31,6 +31,8 @@ class Asset:
         sha256: of the file, in hexadecimal.
         licence: its own.
         purpose: what the package does with it.
+        converted: SHA-256 of the file that `sansface assets convert` makes, whose contents are the same;
+            None where there is no conversion.
         address: where the very file lies, pinned to a commit or to an object's generation; None where no
             such address is known for certain.
         by_hand: where to look for it otherwise.
@@ -42,6 +44,12 @@ class Asset:
     purpose: str
     address: str | None = None
     by_hand: str = ""
+    converted: str | None = None
+
+    @property
+    def checksums(self) -> tuple[str, ...]:
+        """All SHA-256 by which the file is known."""
+        return (self.sha256,) if self.converted is None else (self.sha256, self.converted)
 
 
 # MediaPipe's addresses, generations and checksums stand in third_party/external_files.bzl of
@@ -101,7 +109,8 @@ ASSETS: dict[str, Asset] = {
         "fba6e962fb08f7f3fa8b05f64d83114d194e19755caee915d6dab26987b8a237",
         "MIT",
         "a parametric head",
-        by_hand="made of the meshes in FaceXModel at github.com/ICT-VGL/ICT-FaceKit",
+        by_hand="`sansface assets convert ict FOLDER` makes it of a clone of github.com/ICT-VGL/ICT-FaceKit",
+        converted="4a39e3735dd1fd0dd0709d970952e3e4bba017a9518656dc7cae15c3d5348b2e",
     ),
 }
 """Every file, by the name under which `sansface assets` knows it."""
@@ -133,7 +142,7 @@ def state(name: str) -> str:
         return "missing"
     try:
         with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == _asset(name).sha256
+            same = hashlib.file_digest(file, "sha256").hexdigest() in _asset(name).checksums
     except OSError as error:
         raise SansfaceError(os_error_sentence("read", path, error)) from error
     return "here" if same else "changed"

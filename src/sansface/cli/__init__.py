@@ -22,6 +22,7 @@ from sansface.cli.demo import Demo
 from sansface.cli.evaluate import Evaluate
 from sansface.cli.head import Head
 from sansface.cli.keys import NewKey
+from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
@@ -39,6 +40,7 @@ VERBS = {
     "reconstruct": Reconstruct,
     "render": Render,
     "template": TrainTemplate,
+    "neural-head": TrainNeuralHead,
     "evaluate": Evaluate,
     "head": Head,
     "deidentify": Deidentify,
@@ -65,6 +67,7 @@ Verb = (
     | Reconstruct
     | Render
     | TrainTemplate
+    | TrainNeuralHead
     | Evaluate
     | Head
     | Deidentify

@@ -27,17 +27,21 @@ class Solid:
 
     def __init__(self, model: HeadModel, vertices: np.ndarray) -> None:
         self.skin = closed(Mesh(vertices, model.skin))
-        self.balls = [_ball(vertices[slice(*model.parts[f"Sclera {side}"])]) for side in ("left", "right")]
+        self.balls = [ball(vertices[slice(*model.parts[f"Sclera {side}"])]) for side in ("left", "right")]
         self._caster, self._open = Caster(self.skin), len(model.skin)
         self._nearest = Nearest(self.skin)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """(n,) float64, mm, negative inside: of the skin or an eye ball, whichever is less."""
-        away, _, _ = self._nearest.query(points)
-        result = np.where(self.inside(points), -away, away)
+        result = self.skin_distance(points)
         for center, radius in self.balls:
             result = np.minimum(result, np.linalg.norm(points - center, axis=1) - radius)
         return result
+
+    def skin_distance(self, points: np.ndarray) -> np.ndarray:
+        """(n,) float64, mm, negative inside: of the closed skin."""
+        away, _, _ = self._nearest.query(points)
+        return np.where(self.inside(points), -away, away)
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """(n,) bool: within the closed skin."""
@@ -78,7 +82,7 @@ def _even(mesh: Mesh, count: int, rng: np.random.Generator) -> tuple[np.ndarray,
     return np.einsum("nk,nkd->nd", rng.dirichlet(np.ones(3), count), mesh.triangles[face]), face
 
 
-def _ball(points: np.ndarray) -> tuple[np.ndarray, float]:
+def ball(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Center and radius of the ball nearest to points: ‖p‖² = 2 p·c + (r² − ‖c‖²), by least squares."""
     equations = np.column_stack([2 * points, np.ones(len(points))])
     answer = np.linalg.lstsq(equations, (points**2).sum(axis=1), rcond=None)[0]

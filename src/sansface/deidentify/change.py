@@ -94,6 +94,7 @@ def change(
     appearance: Appearance,
     face: Face,
     how: StepTwo,
+    new: np.ndarray | None = None,
     gaze: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photograph with this face changed.
@@ -103,13 +104,14 @@ def change(
         photograph: (h, w, 3) uint8 sRGB.
         hidden: (h, w) bool: hair and whatever else lies before faces.
         face: who is to be seen instead.
+        new: (n, 3) vertices of that face in the head's place; None for the head's own pose and expression.
         gaze: see `gaze_of`, which finds it where it is not given.
 
     Returns:
         (h, w, 3) uint8 sRGB and (h, w) bool: where it may differ; elsewhere it is the photograph to the bit.
     """
     old = head.vertices(model)
-    new = laid_on(model, head.vertices(model, face.identity), old)
+    new = laid_on(model, head.vertices(model, face.identity), old) if new is None else new
     way = carried(model, head, old, new if how.carry else old)
     result, touched = photograph.copy(), np.zeros(photograph.shape[:2], dtype=bool)
     if way is None:

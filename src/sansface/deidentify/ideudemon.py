@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sansface.deidentify.change import Face, StepTwo, appearance_of, change
+from sansface.deidentify.change import Face, StepTwo, appearance_of
 from sansface.deidentify.faces import Tools, covered, find, refusal
+from sansface.deidentify.hold import change_held
 from sansface.deidentify.redraw import Redrawing
 from sansface.errors import SansfaceError
 from sansface.heads.albedo import CODES
 
-IDENTITY = 1.3
+IDENTITY = 1.4
 """Standard deviation of an identity's numbers at strength 1, in the population's."""
 ALBEDO = {
     "skin": 0.2, "warmth": 0.2, "blush": 0.7, "lip colour": 0.5, "lip darkness": 0.5, "brow colour": 0.25,
@@ -106,7 +107,7 @@ def deidentify(
         # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
         appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
         face = another(head.identity, appearance.albedo, strength, rng)
-        result, changed = change(tools.model, head, result, faces.hidden, appearance, face, how)
+        result, changed = change_held(tools, head, result, faces.hidden, appearance, face, how)
         touched |= changed
     for finding, _ in faces.unfitted:
         result, changed = covered(result, finding.box, finding.turned)

@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from sansface.deidentify.change import Face, StepTwo, appearance_of, change
+from sansface.deidentify.change import Face, StepTwo, appearance_of
 from sansface.deidentify.faces import Tools, covered, find, refusal
+from sansface.deidentify.hold import change_held
 from sansface.deidentify.ideudemon import ALBEDO, MOST
 from sansface.deidentify.keyed import Subject
 from sansface.deidentify.redraw import Redrawing
@@ -78,4 +79,4 @@ def _changed(
     own = np.where([name in LIKE_HAIR for name in CODES], appearance.albedo, 0)
     moved = own + np.array([ALBEDO[name] for name in CODES]) * albedo
     face = Face((IDENTITY * identity).clip(-MOST, MOST), moved)
-    return change(tools.model, head, picture, hidden, appearance, face, StepTwo(DRAWN))[0]
+    return change_held(tools, head, picture, hidden, appearance, face, StepTwo(DRAWN))[0]

@@ -54,11 +54,11 @@ class Redrawing:
         grain: share of what is finer still, on the skin alone.
     """
 
-    kept: float = 0.08
-    features: float = 0.08
+    kept: float = 0.05
+    features: float = 0.05
     eyes: float = 0.6
     mouth: float = 0.8
-    grain: float = 0.2
+    grain: float = 0.15
 
 
 @dataclass(frozen=True, eq=False)

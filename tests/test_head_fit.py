@@ -48,7 +48,8 @@ def posterior(model: HeadModel, head: FittedHead, change: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("turn", "nod"), [(0, 0), (-30, 10), (20, -15)])
-def test_a_known_head_comes_back(model, turn, nod):
+def test_a_known_head_comes_back(model, turn, nod, monkeypatch):
+    monkeypatch.setattr(fit, "NOISE", 0.01)  # these landmarks have none; the priors still draw a little
     identity, expression = drawn(seed=turn + 100)
     vertices = shape(model, identity, expression)
     camera = camera_of_fit(model, vertices, turn, nod, eyes=60)
@@ -127,7 +128,7 @@ def test_errors_are_as_large_as_the_fit_says(model):
     assert 0.75 < np.mean(squares) < 1.3
     assert 0.5 < np.sqrt(np.mean(np.square(surface))) < 1.3  # the expression is less uncertain at its bound
     assert head.identity_spread.max() < 1.0001
-    assert head.identity_spread.min() < 0.5
+    assert head.identity_spread.min() < 0.7
     assert head.expression_spread.max() < 1.01 * fit.EXPRESSION
 
 

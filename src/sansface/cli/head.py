@@ -10,6 +10,9 @@ from sansface.cli.words import Flag, Out
 from sansface.errors import SansfaceError
 from sansface.extras import require
 
+VIEW = 160
+"""Pixels of a rendering: a ray of the neural head takes a tenth of a millisecond."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -25,6 +28,9 @@ class Head:
     """Folder for mesh.ply, head.json and report.html."""
     shading: Flag = False
     """Refine the shape by the light on it, too: some seconds more."""
+    views: Flag = False
+    """Render it from other sides, too, by the neural head: some seconds a side, and needs the extra
+    reconstruct."""
     overwrite: Flag = False
     """Replace an earlier head in the folder."""
 
@@ -42,8 +48,13 @@ class Head:
             head, appearance = single.single_head(photograph, tools, rng, self.shading)
         except SansfaceError as error:
             raise SansfaceError(f"{self.photograph}: {error}") from error
+        views = []
+        if self.views:
+            rendered = require("sansface.heads.neural.views", extra="reconstruct")
+            cameras = [single.turned(degrees).resized(VIEW, VIEW) for degrees in single.TURNS]
+            views = rendered.views(head, appearance, cameras)
         out = fresh_folder(self.out, self.overwrite)
-        said = single.write_head(tools.model, head, appearance, out)
+        said = single.write_head(tools.model, head, appearance, out, views)
         print(
             f"{out / 'mesh.ply'}: landmarks {said['landmarks']['mean']:.2%} of the distance between the eyes "
             f"off; surface uncertain by {said['surface spread']:.1f} mm."

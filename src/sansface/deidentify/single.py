@@ -1,5 +1,6 @@
 """The head of a single photograph, as files: a mesh, its codes, how sure they are, and pictures of both."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,20 @@ def single_head(
     return head, fit_appearance(tools.model, *sample(head), rng)
 
 
-def write_head(model: HeadModel, head: FittedHead, appearance: Appearance, out: Path) -> dict[str, Any]:
+def write_head(
+    model: HeadModel,
+    head: FittedHead,
+    appearance: Appearance,
+    out: Path,
+    views: Sequence[np.ndarray] = (),
+) -> dict[str, Any]:
     """Write mesh.ply, head.json, pictures and report.html of a fitted head; returns what head.json says.
 
     The mesh is in millimetres in the model's frame: y up, the face along +z. No pixel of the photograph is in
     any of the files.
+
+    Args:
+        views: (h, w, 3) uint8 renderings of it, all of one height, for the report as well.
     """
     vertices = head.vertices(model)
     used, faces = np.unique(model.part(*SHOWN), return_inverse=True)
@@ -79,6 +89,8 @@ def write_head(model: HeadModel, head: FittedHead, appearance: Appearance, out: 
         pictures / "uncertainty.png",
         side_by_side([heat_map(mesh, spread, camera, SURE, unit="mm") for camera in cameras[:2]]),
     )
+    if views:
+        write_png(pictures / "views.png", side_by_side(list(views)))
     body = [
         "<h1>Head of one photograph</h1>",
         f"<p>Fitted to {len(head.landmarks)} landmarks, off by {said['landmarks']['mean']:.2%} of the "
@@ -86,6 +98,9 @@ def write_head(model: HeadModel, head: FittedHead, appearance: Appearance, out: 
         "one standard deviation of each place, and scale and the back of the head are the model's.</p>",
         figure(pictures / "mesh.png", "the head from the front, half from the side, and from the side"),
         figure(pictures / "uncertainty.png", "standard deviation of the surface, mm"),
+        figure(pictures / "views.png", "rendered by the neural head, in the photograph's light")
+        if views
+        else "",
         "<h2>Numbers</h2>",
         settings_table({key: said[key] for key in ("pose", "landmarks", "expression", "albedo")}),
     ]

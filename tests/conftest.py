@@ -13,6 +13,9 @@ from sansface.capture import Camera, Capture, Frame, Role
 from sansface.formats.transforms_json import write_transforms_json
 
 ROOT = Path(__file__).resolve().parents[1]
+if (ROOT.parent / "shared" / "assets").is_dir():
+    # For whoever loads models once for a whole module, before any fixture of a single test.
+    os.environ.setdefault("SANSFACE_ASSETS", str(ROOT.parent / "shared" / "assets"))
 sys.path.insert(0, str(ROOT / "benchmarks"))  # their checkers are tested, too
 
 # `make test` decides what may be merged, so it draws the same examples every time; `make test-all` new ones.

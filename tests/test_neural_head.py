@@ -266,7 +266,7 @@ def test_a_small_training_lowers_its_loss_on_traced_pictures(model):
     assert rays.light.min() > 0
     fresh = replace(head, colours=Colours(32, 2))
     losses = learn_colours(fresh, rays, settings, torch.Generator().manual_seed(0))
-    assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_settings_out_of_range_are_refused():

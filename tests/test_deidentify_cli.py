@@ -224,7 +224,7 @@ def test_an_interruption_leaves_no_half_file(photograph, tmp_path, capsys, monke
         raise KeyboardInterrupt
 
     if where == "change":
-        monkeypatch.setattr(ideudemon, "change", stop)
+        monkeypatch.setattr(ideudemon, "change_held", stop)
     else:
         monkeypatch.setattr("sansface.files.os.replace", stop)
     source = written(tmp_path / "source.png", photograph)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from sansface import cli
 from sansface.capture import Camera, Capture, Frame, Role
 from sansface.formats.transforms_json import write_transforms_json
 
@@ -98,3 +99,15 @@ def shared_assets(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("no shared assets (set SANSFACE_ASSETS)")
     monkeypatch.setenv("SANSFACE_ASSETS", str(folder))
     return folder
+
+
+@pytest.fixture
+def say(capsys):
+    """Run a command: exit code, stdout, stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        code = cli.main([str(word) for word in words])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run

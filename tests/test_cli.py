@@ -43,18 +43,6 @@ def _small_pictures():
 
 
 @pytest.fixture
-def say(capsys):
-    """Run a command: exit code, stdout, stderr."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        code = cli.main([str(word) for word in words])
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
-
-
-@pytest.fixture
 def refused(say):
     """Run a command that must fail with one sentence, and return the sentence."""
 

@@ -49,7 +49,7 @@ def test_no_face_no_head(tools, tmp_path, capsys):
 def test_what_is_held_is_the_head_laid_on_it_unless_corrected(tools):
     head = find(astronaut(), tools).heads[0]
     identity = np.random.default_rng(0).normal(size=100)
-    plain = laid_on(tools.model, head.vertices(tools.model, identity), head.vertices(tools.model))
+    plain = laid_on(head.vertices(tools.model, identity), head.vertices(tools.model))
     held = Held(head.expression, np.eye(3)).vertices(tools.model, head, identity)
     np.testing.assert_allclose(held, plain, atol=1e-3)
 

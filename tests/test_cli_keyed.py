@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tiles
-from sansface import cli
 from sansface.deidentify import faces, kfaar
 from sansface.photographs.decode import decode_rgb
 from sansface.recognise import detect, registry
@@ -26,18 +25,6 @@ def _drawn_people(monkeypatch):
     monkeypatch.setitem(registry.OURS, "edgeface", tiles.Tiles)
     monkeypatch.setitem(registry.OURS, "stripes", lambda: tiles.Tiles(name="stripes"))
     monkeypatch.setattr(detect, "Yunet", tiles.Frames)
-
-
-@pytest.fixture
-def say(capsys):
-    """Run a command: exit code, stdout, stderr."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        code = cli.main([str(word) for word in words])
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture

@@ -241,7 +241,7 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, Face]]:
     calls: list[tuple[np.ndarray, Face]] = []
 
     def change(model, head, photograph, hidden, appearance, face, how, gaze):  # type: ignore[no-untyped-def]
-        left, top, width, height = np.rint(video.box_of(head)).astype(int)
+        left, top, width, height = np.rint(head.box).astype(int)
         calls.append((head.landmarks.mean(axis=0), face))
         result = photograph.copy()
         result[max(top, 0) : top + height, max(left, 0) : left + width] = (0, 255, 0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from sansface.cli.words import Flag, Out, check_free
+from sansface.cli.words import Flag, Out, check_free, numbered_pngs
 from sansface.errors import SansfaceError
 from sansface.extras import require
 
@@ -70,7 +70,7 @@ class Anonymize:
         enrolled = register_for(recognition.recogniser)
         if self.register is not None and self.register.exists():
             enrolled = _read_register(self.register, recognition)
-        outs, tools = self._outs(), Tools()
+        outs, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
         for photograph, path in zip(self.photographs, outs, strict=True):
             original = decode_rgb(photograph, "photograph")
             try:
@@ -87,18 +87,6 @@ class Anonymize:
                 enrolled = done.register
                 write_register(enrolled, self.register)
             print(f"{path}: {_told(done, self.register is not None)}")
-
-    def _outs(self) -> list[Path]:
-        """Where to write; nothing there may be lost."""
-        from sansface.files import fresh_folder
-
-        if self.out.suffix.lower() == ".png":
-            if len(self.photographs) > 1:
-                raise SansfaceError(f"{self.out} is one file for {len(self.photographs)}; name a folder.")
-            check_free(self.out, self.overwrite)
-            return [self.out]
-        out = fresh_folder(self.out, self.overwrite)
-        return [out / f"{number:03d}.png" for number in range(len(self.photographs))]
 
 
 @dataclass(frozen=True)

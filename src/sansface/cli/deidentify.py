@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from sansface.cli.words import Flag, Out, check_free
+from sansface.cli.words import Flag, Out, check_free, numbered_pngs
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.progress import progress_bar
@@ -61,7 +61,7 @@ class Deidentify:
         if any(_is_film(path) for path in self.photographs):
             self._film()
             return
-        places, tools = self._places(), Tools()
+        places, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
         with progress_bar("changing faces") as show:
             for number, (path, place) in enumerate(zip(self.photographs, places, strict=True)):
                 photograph = decode_rgb(path, "photograph")
@@ -99,20 +99,6 @@ class Deidentify:
             f"{time.monotonic() - began:.1f} s. Voices are kept, and tell who speaks. De-identified is not "
             "anonymous."
         )
-
-    def _places(self) -> list[Path]:
-        from sansface.files import fresh_folder
-        from sansface.formats.pictures import SUFFIXES
-
-        if self.out.suffix.lower() == ".png":
-            if len(self.photographs) > 1:
-                raise SansfaceError(f"{self.out} is one file for {len(self.photographs)}; name a folder.")
-            check_free(self.out, self.overwrite)
-            return [self.out]
-        if self.out.suffix.lower() in SUFFIXES:
-            raise SansfaceError(f"{self.out} would be a folder; name a file .png, or a folder without that.")
-        out = fresh_folder(self.out, self.overwrite)
-        return [out / f"{number:03d}.png" for number in range(len(self.photographs))]
 
 
 def _is_film(path: Path) -> bool:

@@ -20,6 +20,28 @@ FRAME_SUFFIX = ".frame.json"
 """Of the file with the way back to the user's frame, in place of the bundle's own suffix."""
 
 
+def numbered_pngs(out: Path, count: int, overwrite: bool) -> list[Path]:
+    """Where results of so many photographs go: NAME.png for one, else numbers in a folder of their own.
+
+    Numbers, for names may tell who it is.
+
+    Raises:
+        SansfaceError: one file for many, a file of another kind, or something is there already.
+    """
+    from sansface.files import fresh_folder
+    from sansface.formats.pictures import SUFFIXES
+
+    if out.suffix.lower() == ".png":
+        if count > 1:
+            raise SansfaceError(f"{out} is one file for {count}; name a folder.")
+        check_free(out, overwrite)
+        return [out]
+    if out.suffix.lower() in SUFFIXES:
+        raise SansfaceError(f"{out} would be a folder; name a file .png, or a folder without that.")
+    folder = fresh_folder(out, overwrite)
+    return [folder / f"{number:03d}.png" for number in range(count)]
+
+
 def check_free(path: Path, overwrite: bool) -> None:
     """Before any work: may this file be written?"""
     if path.exists() and not overwrite:

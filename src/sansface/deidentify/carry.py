@@ -6,6 +6,7 @@ It is known at places spread over the visible face, is zero on rings around it, 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -56,7 +57,7 @@ class Carried:
         return cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def laid_on(model: HeadModel, vertices: np.ndarray, onto: np.ndarray) -> np.ndarray:
+def laid_on(vertices: np.ndarray, onto: np.ndarray) -> np.ndarray:
     """(n, 3): a head moved, turned and scaled so that its face lies nearest to another's (Umeyama 1991)."""
     a, b = vertices[:NARROW].astype(np.float64), onto[:NARROW].astype(np.float64)
     middle_a, middle_b = a.mean(axis=0), b.mean(axis=0)
@@ -143,6 +144,7 @@ def _visible(model: HeadModel, vertices: np.ndarray, eye: np.ndarray) -> np.ndar
     return np.einsum("nd,nd->n", normals, ways) > VISIBLE * np.linalg.norm(ways, axis=1)
 
 
+@cache
 def _spread_out(model: HeadModel) -> np.ndarray:
     """(CENTRES,) vertices, each the farthest from those before it."""
     points = model.neutral[:NARROW].astype(np.float64)

@@ -111,7 +111,7 @@ def change(
         (h, w, 3) uint8 sRGB and (h, w) bool: where it may differ; elsewhere it is the photograph to the bit.
     """
     old = head.vertices(model)
-    new = laid_on(model, head.vertices(model, face.identity), old) if new is None else new
+    new = laid_on(head.vertices(model, face.identity), old) if new is None else new
     way = carried(model, head, old, new if how.carry else old)
     result, touched = photograph.copy(), np.zeros(photograph.shape[:2], dtype=bool)
     if way is None:
@@ -183,10 +183,10 @@ LEFT_LIDS = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 37
 
 def _box(head: FittedHead) -> tuple[int, int, int, int]:
     """left, top, width, height around the landmarks, with a margin; may reach beyond the picture."""
-    low, high = head.landmarks.min(axis=0), head.landmarks.max(axis=0)
-    margin = 0.1 * (high - low).max()
+    low, size = np.split(head.box, 2)
+    margin = 0.1 * size.max()
     left, top = np.floor(low - margin).astype(int)
-    right, bottom = np.ceil(high + margin).astype(int)
+    right, bottom = np.ceil(low + size + margin).astype(int)
     return int(left), int(top), int(right - left), int(bottom - top)
 
 

@@ -112,8 +112,8 @@ def hair_before(photograph: np.ndarray, heads: Sequence[FittedHead], network: Ne
 
 
 def _mark_hair(photograph: np.ndarray, head: FittedHead, network: Network, hidden: np.ndarray) -> None:
-    low, high = head.landmarks.min(axis=0), head.landmarks.max(axis=0)
-    middle, half = (low + high) / 2, AROUND / 2 * float((high - low).max())
+    low, size = np.split(head.box, 2)
+    middle, half = low + size / 2, AROUND / 2 * float(size.max())
     left, top = np.maximum(np.floor(middle - half).astype(int), 0)
     right, bottom = np.minimum(np.ceil(middle + half).astype(int), hidden.shape[::-1])
     part = np.ascontiguousarray(photograph[top:bottom, left:right])
@@ -127,13 +127,15 @@ def _mark_hair(photograph: np.ndarray, head: FittedHead, network: Network, hidde
     hidden[top:bottom, left:right] |= hair & (away > GROWN * head.eyes)
 
 
-def refusal(unfitted: tuple[Finding, str]) -> SansfaceError:
+def refusal(
+    unfitted: tuple[Finding, str], remedy: str = "; say --cover to black out such faces"
+) -> SansfaceError:
     """What to tell of a face that would otherwise stay as it is."""
     finding, reason = unfitted
     x, y = np.rint(finding.box[:2] + finding.box[2:] / 2).astype(int)
     return SansfaceError(
-        f"what looks like a face at ({x}, {y}) cannot be changed, for {reason}, so nothing was written; say "
-        "--cover to black out such faces."
+        f"what looks like a face at ({x}, {y}) cannot be changed, for {reason}, so nothing was "
+        f"written{remedy}."
     )
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from sansface.deidentify.carry import NARROW, laid_on
-from sansface.deidentify.change import Face, StepTwo, change
+from sansface.deidentify.change import Face, StepTwo, change, gaze_of
 from sansface.deidentify.faces import Tools
 from sansface.errors import SansfaceError
 from sansface.faces.detectors import followed
@@ -38,7 +38,7 @@ class Held:
     def vertices(self, model: HeadModel, head: FittedHead, identity: np.ndarray) -> np.ndarray:
         """(n, 3) of another identity in the fitted head's place."""
         old = head.vertices(model)
-        new = laid_on(model, replace(head, expression=self.expression).vertices(model, identity), old)
+        new = laid_on(replace(head, expression=self.expression).vertices(model, identity), old)
         middle = old[:NARROW].mean(axis=0)
         return (new - middle) @ self.turn.T + middle
 
@@ -54,9 +54,11 @@ def change_held(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`change`, with pose and expression held."""
 
+    gaze = gaze_of(tools.model, head, photograph)
+
     def drawn(held: Held) -> tuple[np.ndarray, np.ndarray]:
         new = held.vertices(tools.model, head, face.identity)
-        return change(tools.model, head, photograph, hidden, appearance, face, how, new)
+        return change(tools.model, head, photograph, hidden, appearance, face, how, new, gaze)
 
     first = Held(head.expression, np.eye(3))
     result = drawn(first)

@@ -25,6 +25,7 @@ ALBEDO = {
     "brow thickness": 0.8, "brow density": 0.6, "iris": 0.8, "beard": 0.3, "scalp": 0.0, "eye shadow": 0.7,
 }  # fmt: skip
 """The same of the albedo code: what is a matter of identity changes, colours of skin and hair hardly do."""
+ALBEDO_SPREAD = np.array([ALBEDO[name] for name in CODES])
 MOST = 3.0
 """Largest number of a code, in standard deviations: beyond, heads break."""
 STRONGEST = 2.0
@@ -71,9 +72,8 @@ def another(identity: np.ndarray, albedo: np.ndarray, strength: float, rng: np.r
     Args:
         identity: (100,) in standard deviations.  albedo: (12,) code.  strength, rng: see `deidentify`.
     """
-    noise = strength * np.array([ALBEDO[name] for name in CODES])
     moved = identity + strength * IDENTITY * rng.normal(size=len(identity))
-    painted = albedo + noise * rng.normal(size=len(noise))
+    painted = albedo + strength * ALBEDO_SPREAD * rng.normal(size=len(albedo))
     return Face(moved.clip(-MOST, MOST), painted.clip(-MOST, MOST))
 
 

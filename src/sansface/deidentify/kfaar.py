@@ -11,12 +11,13 @@ import numpy as np
 from sansface.deidentify.change import Face, StepTwo, appearance_of
 from sansface.deidentify.faces import Tools, covered, find, refusal
 from sansface.deidentify.hold import change_held
-from sansface.deidentify.ideudemon import ALBEDO, MOST
+from sansface.deidentify.ideudemon import ALBEDO_SPREAD, MOST
 from sansface.deidentify.keyed import Subject
 from sansface.deidentify.redraw import Redrawing
 from sansface.heads.albedo import CODES
 from sansface.heads.appearance import Appearance
 from sansface.heads.fit import FittedHead
+from sansface.heads.landmarks import LEFT_EYE, RIGHT_EYE
 
 IDENTITY = 1.5
 """Standard deviation of a virtual identity in the population's: farther from the mean head than most people
@@ -25,10 +26,8 @@ LIKE_HAIR = ("skin", "warmth", "brow colour", "beard")
 """Colours that hair, ears and neck show as well: they are the photograph's."""
 DRAWN = Redrawing(kept=0.0, features=0.0, eyes=0.5, mouth=0.7, grain=0.1)
 """What stays of the photograph's detail: within lids and lips alone, for gaze and speech."""
-EYES = ((33, 133), (362, 263))
-"""MediaPipe's corners of the subject's right and left eye."""
 NOSE, MOUTH = 1, (61, 291)
-"""Its tip of the nose and corners of the mouth."""
+"""MediaPipe's tip of the nose and corners of the mouth."""
 
 
 def subjects(
@@ -63,7 +62,7 @@ def subjects(
 
 def five_landmarks(mesh: np.ndarray) -> np.ndarray:
     """(5, 2) as `sansface.recognise.align` has them, of MediaPipe's (468, 2)."""
-    eyes = [mesh[list(corners)].mean(axis=0) for corners in EYES]
+    eyes = [mesh[list(corners)].mean(axis=0) for corners in (RIGHT_EYE, LEFT_EYE)]
     return np.stack([*eyes, mesh[NOSE], *mesh[list(MOUTH)]])
 
 
@@ -77,6 +76,6 @@ def _changed(
 ) -> np.ndarray:
     identity, albedo = np.split(numbers.astype(np.float64), [len(head.identity)])
     own = np.where([name in LIKE_HAIR for name in CODES], appearance.albedo, 0)
-    moved = own + np.array([ALBEDO[name] for name in CODES]) * albedo
+    moved = own + ALBEDO_SPREAD * albedo
     face = Face((IDENTITY * identity).clip(-MOST, MOST), moved)
     return change_held(tools, head, picture, hidden, appearance, face, StepTwo(DRAWN))[0]

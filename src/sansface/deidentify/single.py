@@ -9,7 +9,6 @@ import numpy as np
 from sansface.capture import Camera
 from sansface.deidentify.change import sampled
 from sansface.deidentify.faces import Tools, find, refusal
-from sansface.errors import SansfaceError
 from sansface.evaluate.pictures import heat_map, render_mesh, side_by_side
 from sansface.evaluate.png import write_png
 from sansface.files import write_json, write_text
@@ -46,9 +45,7 @@ def single_head(
     """
     faces = find(photograph, tools)
     if not faces.heads:
-        raise SansfaceError(
-            str(refusal(faces.unfitted[0])).replace("; say --cover to black out such faces", "")
-        )
+        raise refusal(faces.unfitted[0], remedy="")
     head = max(faces.heads, key=lambda one: one.eyes)
 
     def sample(one: FittedHead):

@@ -196,7 +196,7 @@ def watch(film: Film, tools: Tools, rng: np.random.Generator, show: Callable[[fl
         cast.shots.append(follower.shot)
         heads, cast.unfitted[frame] = _heads(moment, follower, by_track, tools)
         for head, track in zip(
-            heads, follower.step(frame, moment.seconds, [box_of(head) for head in heads]), strict=True
+            heads, follower.step(frame, moment.seconds, [head.box for head in heads]), strict=True
         ):
             if track not in by_track:
                 by_track[track] = Person(track)
@@ -211,12 +211,6 @@ def watch(film: Film, tools: Tools, rng: np.random.Generator, show: Callable[[fl
     return cast
 
 
-def box_of(head: FittedHead) -> np.ndarray:
-    """(4,) left, top, width, height of the landmarks."""
-    low, high = head.landmarks.min(axis=0), head.landmarks.max(axis=0)
-    return np.concatenate([low, high - low])
-
-
 def _heads(
     moment: Moment, follower: Follower, by_track: dict[Track, Person], tools: Tools
 ) -> tuple[list[FittedHead], list[np.ndarray]]:
@@ -225,14 +219,14 @@ def _heads(
 
     def take(face: Finding) -> bool:
         head, _ = fitted(face, moment.pixels, tools.model)
-        if head is not None and not any(overlap(box_of(head), box_of(other)) for other in heads):
+        if head is not None and not any(overlap(head.box, other.box) for other in heads):
             heads.append(head)
         return head is not None
 
     for face in all_faces(moment.pixels, tools.detectors):
         if not take(face):
             unfitted.append(face.box)
-    for track in follower.lost([box_of(head) for head in heads], moment.seconds):
+    for track in follower.lost([head.box for head in heads], moment.seconds):
         face = followed(moment.pixels, by_track[track].heads[-1].landmarks, tools.detectors)
         if face is not None:
             take(face)
@@ -282,7 +276,7 @@ def rewrite(
             pixels, _ = change(
                 tools.model, head, pixels, hidden, appearance, person.face, how, gaze=(gaze, 0.0)
             )
-        drawn = [box_of(head) for _, head, *_ in shown]
+        drawn = [head.box for _, head, *_ in shown]
         hide = [box for box in hide if not any(overlap(box, other) for other in drawn)]
         for box in hide:
             pixels, _ = covered(pixels, box)

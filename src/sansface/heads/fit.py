@@ -66,6 +66,12 @@ class FittedHead:
         return between_eyes(self.landmarks)
 
     @property
+    def box(self) -> np.ndarray:
+        """(4,) left, top, width, height of the landmarks."""
+        low, high = self.landmarks.min(axis=0), self.landmarks.max(axis=0)
+        return np.concatenate([low, high - low])
+
+    @property
     def rotation(self) -> np.ndarray:
         """(3, 3): the head's, the identity for one that looks straight into the camera."""
         return np.diag([1.0, -1.0, -1.0]) @ self.camera.cam_from_world[:3, :3]

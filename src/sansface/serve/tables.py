@@ -75,7 +75,7 @@ class State(StrEnum):
 
 
 class Job(Base):
-    """A reconstruction to be done. One bundle with the same settings is one job, however often it is asked for.
+    """A reconstruction to be done; one bundle with the same settings is one job, however often asked for.
 
     A lease is `worker` until `lease_until`; `attempt` is its fence: whoever holds an older one can neither
     report nor finish.

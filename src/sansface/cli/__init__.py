@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import DisallowNone
 
 from sansface import __version__
+from sansface.cli.account import Account
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
@@ -25,6 +26,7 @@ from sansface.cli.keys import NewKey
 from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
+from sansface.cli.serve import Serve
 from sansface.cli.template import TrainTemplate
 from sansface.errors import SansfaceError
 
@@ -51,6 +53,8 @@ VERBS = {
     "unseal": Unseal,
     "audit": Audit,
     "bench": Bench,
+    "serve": Serve,
+    "account": Account,
     "assets": Assets,
 }
 
@@ -78,6 +82,8 @@ Verb = (
     | Unseal
     | Audit
     | Bench
+    | Serve
+    | Account
     | Assets
 )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Account:
     """Accounts of the service: new, list, disable, enable, remove.
 
-    A name needs to say nothing: initials or a number will do. Removing deletes everything that was sent or made.
+    A name needs to say nothing: a number will do. Removing deletes everything that was sent or made.
     """
 
     what: Positional[Literal["new", "list", "disable", "enable", "remove"]]
@@ -71,12 +71,12 @@ class Account:
         else:
             account = accounts.existing(session, self.name)
             told = f"is {self.what}d"
+        if self.what in ("disable", "enable"):
+            account.disabled = self.what == "disable"
+        audit_log.record(session, account.id, f"account.{self.what}", account.id)
         if self.what == "remove":
             deletion.delete_account(session, Store(where.store, where.key), account.id)
             told = "and everything of it is deleted"
-        elif self.what in ("disable", "enable"):
-            account.disabled = self.what == "disable"
-        audit_log.record(session, account.id, f"account.{self.what}", account.id)
         return f"The account {self.name} {told}."
 
     def _password(self) -> str:

@@ -29,15 +29,20 @@ def hashed(password: str) -> str:
     """
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
         raise SansfaceError(
-            f"a password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters; choose another, such as five words."
+            f"a password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters; choose another, say five words."
         )
     return _HASHER.hash(password)
 
 
 def matches(account: Account | None, password: str) -> bool:
-    """Is it the account's password? Takes as long where there is no account, so that names cannot be guessed."""
+    """Is it the account's password, and may it sign in?
+
+    Takes as long where there is no account, so that names cannot be guessed.
+    """
     try:
-        right = _HASHER.verify(_NOBODYS if account is None else account.password, password[: MOST_PASSWORD + 1])
+        right = _HASHER.verify(
+            _NOBODYS if account is None else account.password, password[: MOST_PASSWORD + 1]
+        )
     except (VerificationError, InvalidHashError):
         return False
     return right and account is not None and not account.disabled

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from sansface import __version__
 from sansface.serve import answers, log, problems, retention, tokens
-from sansface.serve.body import API, BoundedBodies
+from sansface.serve.body import BoundedBodies
 from sansface.serve.database import open_database
 from sansface.serve.deployment import Deployment
 from sansface.serve.events import Watcher
@@ -38,7 +38,9 @@ _ABOUT = """Send a protected bundle, get a head. Everything but signing in needs
 What is another's is 404, as if it were not there. Errors are one sentence: `{"detail": "…"}`."""
 
 
-def create_app(deployment: Deployment, limits: Limits | None = None, retention: Retention | None = None) -> FastAPI:
+def create_app(
+    deployment: Deployment, limits: Limits | None = None, retention: Retention | None = None
+) -> FastAPI:
     """The service as an ASGI application; database and store are opened when it starts."""
     limits, kept, metrics = limits or Limits(), retention or Retention(), Metrics()
 
@@ -67,10 +69,8 @@ def create_app(deployment: Deployment, limits: Limits | None = None, retention: 
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.stopping = lambda: False
-    api = APIRouter(prefix=API, responses=documented(422, 429, 503))
     for part in (token_routes, account, uploads, bundles, jobs, files):
-        api.include_router(part.router)
-    app.include_router(api)
+        app.include_router(part.router, responses=documented(422, 429, 503))
     app.include_router(health.router)
     app.include_router(page.routes())
     problems.install(app)

@@ -70,7 +70,8 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         request_id, begun, status = secrets.token_hex(8), time.perf_counter(), 0
-        told: dict[str, Any] = {}
+        error: BaseException | None = None
+        scope.setdefault("state", {})
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -81,8 +82,8 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, watched)
-        except Exception as error:
-            told = failure(error)
+        except Exception as fault:
+            error = fault
             if status == 0:
                 problem = Problem(500, "Something failed in the service; its log has the request's id.")
                 await problem.response()(scope, receive, watched)
@@ -97,9 +98,13 @@ class RequestLog:
                 "status": status,
                 "ms": round(seconds * 1000, 1),
                 "request": request_id,
-                "account": scope.get("state", {}).get("account"),
+                "account": scope["state"].get("account"),
             }
-            (get().error if told else get().info)("request", **line, **told)
+            error = error or scope["state"].get("error")
+            if error is None:
+                get().info("request", **line)
+            else:
+                get().error("request", **line, **failure(error))
 
 
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")

@@ -111,6 +111,7 @@ def install(app: FastAPI) -> None:
         problem = of_exception(error)
         if problem is None:
             raise error
+        request.state.error = error  # for the log
         return problem.response()
 
     async def plain(request: Request, error: Exception) -> JSONResponse:

@@ -45,9 +45,7 @@ def jobs_today(session: Session, account_id: str) -> int:
     """In the last 24 hours."""
     since = now(session) - DAY
     return session.scalars(
-        select(func.count()).where(
-            Event.account_id == account_id, Event.action == NEW_JOB, Event.at > since
-        )
+        select(func.count()).where(Event.account_id == account_id, Event.action == NEW_JOB, Event.at > since)
     ).one()
 
 

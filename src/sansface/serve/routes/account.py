@@ -9,13 +9,14 @@ from sansface.serve import accounts, deletion, quotas
 from sansface.serve.accounts import LEAST_PASSWORD, MOST_PASSWORD
 from sansface.serve.answers import AccountAnswer, Asked
 from sansface.serve.audit_log import record
+from sansface.serve.body import API
 from sansface.serve.callers import allowed, signed_out, spend
 from sansface.serve.problems import Problem, documented
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Account, Token
 from sansface.serve.tokens import Caller, Scope
 
-router = APIRouter(prefix="/account", tags=["account"])
+router = APIRouter(prefix=f"{API}/account", tags=["account"])
 
 
 class NewPassword(Asked):

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 
 from sansface.serve import deletion
 from sansface.serve.answers import BundleAnswer, Id, of_bundle
 from sansface.serve.audit_log import record
+from sansface.serve.body import API
 from sansface.serve.callers import allowed, owned
 from sansface.serve.intake import take_in
 from sansface.serve.problems import Problem, documented
@@ -16,7 +16,7 @@ from sansface.serve.service import Here
 from sansface.serve.tables import Bundle
 from sansface.serve.tokens import Scope
 
-router = APIRouter(prefix="/bundles", tags=["bundles"])
+router = APIRouter(prefix=f"{API}/bundles", tags=["bundles"])
 
 MOST = 1000
 """Of a list."""
@@ -63,7 +63,9 @@ def list_bundles(service: Here, caller: allowed(Scope.READ)) -> list[BundleAnswe
     """The account's bundles, the newest first, at most 1000."""
     with service.reading() as session:
         own = select(Bundle).where(Bundle.account_id == caller.account_id)
-        return [of_bundle(bundle) for bundle in session.scalars(own.order_by(Bundle.created.desc()).limit(MOST))]
+        return [
+            of_bundle(bundle) for bundle in session.scalars(own.order_by(Bundle.created.desc()).limit(MOST))
+        ]
 
 
 @router.get("/{bundle_id}", responses=documented(401, 403, 404))

@@ -8,13 +8,14 @@ from fastapi.responses import StreamingResponse
 
 from sansface.errors import SansfaceError
 from sansface.serve.answers import Id
+from sansface.serve.body import API
 from sansface.serve.callers import allowed, owned
 from sansface.serve.problems import documented, not_found
 from sansface.serve.service import Here
 from sansface.serve.tables import Job, ResultFile
 from sansface.serve.tokens import Scope
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix=f"{API}/jobs", tags=["jobs"])
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 """Whatever a file holds, it can do nothing, and has no origin, where a browser shows it after all."""
@@ -68,4 +69,3 @@ def download_file(
             "ETag": f'"{file.sha256}"',
         },
     )
-

@@ -12,6 +12,7 @@ from sansface.errors import SansfaceError
 from sansface.serve import deletion, queue, quotas
 from sansface.serve.answers import Asked, Id, JobAnswer, of_job, of_jobs
 from sansface.serve.audit_log import record
+from sansface.serve.body import API
 from sansface.serve.callers import allowed, owned
 from sansface.serve.problems import Problem, documented
 from sansface.serve.queue import Settings
@@ -19,7 +20,7 @@ from sansface.serve.service import Here, Service
 from sansface.serve.tables import Bundle, Job
 from sansface.serve.tokens import Scope
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix=f"{API}/jobs", tags=["jobs"])
 
 MOST = 1000
 """Of a list."""
@@ -39,9 +40,7 @@ class Wanted(Asked):
     responses={200: {"model": JobAnswer, "description": "That very job was there already."}}
     | documented(401, 403, 404),
 )
-def submit_job(
-    asked: Wanted, response: Response, service: Here, caller: allowed(Scope.SUBMIT)
-) -> JobAnswer:
+def submit_job(asked: Wanted, response: Response, service: Here, caller: allowed(Scope.SUBMIT)) -> JobAnswer:
     """Ask for a reconstruction. The same bundle with the same settings is the same job; one that failed or was
     cancelled is tried again."""
     try:

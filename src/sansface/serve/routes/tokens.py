@@ -11,13 +11,14 @@ from sansface.serve import accounts, tokens
 from sansface.serve.accounts import MOST_PASSWORD
 from sansface.serve.answers import Asked, Id, NewTokenAnswer, TokenAnswer, of_token
 from sansface.serve.audit_log import record
+from sansface.serve.body import API
 from sansface.serve.callers import address, allowed, owned, spend
 from sansface.serve.problems import Problem, documented
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Token
 from sansface.serve.tokens import Scope
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
 
 Word = Annotated[Scope, Field(strict=False)]  # JSON has no enumerations
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from sansface.serve.answers import Asked, BegunAnswer, Digest, Elsewhere, Id, SentAnswer, UploadAnswer
+from sansface.serve.body import API
 from sansface.serve.callers import allowed
 from sansface.serve.intake import known, refused, take_in
 from sansface.serve.problems import Problem, documented
@@ -15,7 +16,7 @@ from sansface.serve.service import Here, Service
 from sansface.serve.tokens import Scope
 from sansface.serve.uploads import Upload
 
-router = APIRouter(prefix="/uploads", tags=["uploads"])
+router = APIRouter(prefix=f"{API}/uploads", tags=["uploads"])
 
 UploadId = Annotated[Id, Path()]
 

@@ -1,7 +1,7 @@
 """The web process: the page, the API behind it, and nothing that reads a photograph or trains anything.
 
-One process, for partial uploads are in its memory alone. Workers are other processes, which share the database
-and the store with it.
+One process, for partial uploads are in its memory alone. Workers are other processes, which share the
+database and the store with it.
 """
 
 import asyncio
@@ -34,8 +34,7 @@ EXPIRE_SECONDS = 30.0
 SWEEP_SECONDS = 300.0
 """Between two sweeps of what has expired in database and store."""
 
-_ABOUT = """Send a protected bundle, get a head. Everything but signing in needs `Authorization: Bearer TOKEN`.
-What is another's is 404, as if it were not there. Errors are one sentence: `{"detail": "…"}`."""
+_ABOUT = """Send a protected bundle, get a head. All but signing in needs `Authorization: Bearer TOKEN`. What is another's is 404, as if it were not there. Errors are one sentence: `{"detail": "…"}`."""
 
 
 def create_app(

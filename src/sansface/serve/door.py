@@ -1,8 +1,8 @@
 """The door: what is let in, judged on bytes in memory before anything of them touches a disk.
 
-First lock: the bundle's verifier, which a bundle with a colour too many cannot pass. Second lock: does a channel
-look like a photograph's grey rather than its gradients? That guards against mistakes, not against a hostile
-client.
+First lock: the bundle's verifier, which a bundle with a colour too many cannot pass. Second lock: does a
+channel look like a photograph's grey rather than its gradients? That guards against mistakes, not against a
+hostile client.
 """
 
 from typing import Any

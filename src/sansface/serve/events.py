@@ -1,6 +1,6 @@
 """Changes of jobs, told to many clients by one poller: a query a moment for all of them together.
 
-A stream ends when its job does, when the job is deleted, or when the token that opened it may no longer be used.
+A stream ends when its job does, when the job is deleted, or when the token that opened it is no longer valid.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ ENDED = (State.DONE, State.DEAD, State.CANCELLED)
 COMMENT = ": still here\n\n"
 
 Look = Callable[[set[str], set[str]], tuple[Mapping[str, dict[str, Any]], set[str]]]
-"""(jobs' ids, tokens' ids) → (the jobs that there are, as they are shown; the tokens that may still be used)."""
+"""(jobs' ids, tokens' ids) → (those jobs that there are, as they are shown; those tokens that are valid)."""
 
 
 @dataclass(eq=False)

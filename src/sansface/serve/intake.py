@@ -1,7 +1,7 @@
 """From a bundle's bytes to its row: judged in memory, encrypted into the store, then written down, once.
 
-The bytes are in the store before the row is there, so that no row is without them. If the transaction fails, they
-are taken away again; if even that fails, the retention sweep finds an object without a row.
+The bytes are in the store before the row is there, so that no row is without them. If the transaction fails,
+they are taken away again; if even that fails, the retention sweep finds an object without a row.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Structured logs, a line of JSON each, on stderr: what happened and how long it took, not to whom.
 
 A request's line has the route's template and not its path, the account's id and not its name; no address, no
-query, no body, no header. An exception is told by its type and the lines of our code that it went through, for
-its message may quote anything.
+query, no body, no header. An exception is told by its type and the lines of code that it went through, for its
+message may quote anything.
 """
 
 import logging
@@ -60,7 +60,10 @@ class _Others(logging.Handler):
 
 
 class RequestLog:
-    """ASGI middleware: one line a request, its count and its duration; and the last answer to an exception."""
+    """ASGI middleware: one line a request, its count and its duration.
+
+    What nothing else has caught is answered here, too.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics

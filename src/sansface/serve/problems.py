@@ -1,11 +1,12 @@
-"""What a client is told when something cannot be done: a status and one sentence, `{"detail": "One sentence."}`.
+"""What a client is told when something cannot be done: a status and `{"detail": "One sentence."}`.
 
 Nothing else leaves: no traceback, no path, no sentence of another layer, for it may name a file of the host.
 """
 
 import errno
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -102,6 +103,17 @@ def _disk_full(error: BaseException) -> bool:
         code = getattr(error.orig, "sqlite_errorcode", None), getattr(error.orig, "sqlstate", None)
         return code[0] == sqlite3.SQLITE_FULL or code[1] == "53100"
     return False
+
+
+@contextmanager
+def said_if_bytes_stay() -> Iterator[None]:
+    """Around a deletion, whose rows go first: say so if the store then fails, for the next sweep ends it."""
+    try:
+        yield
+    except SansfaceError as error:
+        raise Problem(
+            503, "It is deleted, but the store does not answer; its bytes are removed as soon as it does."
+        ) from error
 
 
 def install(app: FastAPI) -> None:

@@ -11,7 +11,7 @@ from sansface.serve.answers import AccountAnswer, Asked
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import allowed, signed_out, spend
-from sansface.serve.problems import Problem, documented
+from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Account, Token
 from sansface.serve.tokens import Caller, Scope
@@ -84,10 +84,10 @@ async def delete_account(service: Here, caller: allowed(Scope.DELETE, Scope.ACCO
 
 
 def _delete(service: Service, account_id: str, whole: bool) -> None:
-    with service.writing() as session:
+    with service.writing() as session, said_if_bytes_stay():
         quotas.one_at_a_time(session, account_id)
+        record(session, account_id, "account.delete" if whole else "account.delete-data", account_id)
         if whole:
             deletion.delete_account(session, service.store, account_id)
         else:
             deletion.delete_everything(session, service.store, account_id)
-        record(session, account_id, "account.delete" if whole else "account.delete-data", account_id)

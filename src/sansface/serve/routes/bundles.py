@@ -11,7 +11,7 @@ from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import allowed, owned
 from sansface.serve.intake import take_in
-from sansface.serve.problems import Problem, documented
+from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.service import Here
 from sansface.serve.tables import Bundle
 from sansface.serve.tokens import Scope
@@ -78,6 +78,7 @@ def show_bundle(bundle_id: Id, service: Here, caller: allowed(Scope.READ)) -> Bu
 @router.delete("/{bundle_id}", status_code=204, responses=documented(401, 403, 404))
 def delete_bundle(bundle_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None:
     """Delete a bundle, its jobs and their results."""
-    with service.writing() as session:
-        deletion.delete_bundle(session, service.store, owned(session, Bundle, bundle_id, caller.account_id))
+    with service.writing() as session, said_if_bytes_stay():
+        bundle = owned(session, Bundle, bundle_id, caller.account_id)
         record(session, caller.account_id, "bundle.delete", bundle_id)
+        deletion.delete_bundle(session, service.store, bundle)

@@ -14,7 +14,7 @@ from sansface.serve.answers import Asked, Id, JobAnswer, of_job, of_jobs
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import allowed, owned
-from sansface.serve.problems import Problem, documented
+from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.queue import Settings
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Bundle, Job
@@ -41,8 +41,10 @@ class Wanted(Asked):
     | documented(401, 403, 404),
 )
 def submit_job(asked: Wanted, response: Response, service: Here, caller: allowed(Scope.SUBMIT)) -> JobAnswer:
-    """Ask for a reconstruction. The same bundle with the same settings is the same job; one that failed or was
-    cancelled is tried again."""
+    """Ask for a reconstruction.
+
+    The same bundle with the same settings is the same job; one that failed or was cancelled is tried again.
+    """
     try:
         settings = Settings(asked.preset, asked.seed)
     except SansfaceError as error:
@@ -87,9 +89,10 @@ def cancel_job(job_id: Id, service: Here, caller: allowed(Scope.SUBMIT)) -> JobA
 @router.delete("/{job_id}", status_code=204, responses=documented(401, 403, 404))
 def delete_job(job_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None:
     """Delete a job and its result. The bundle stays."""
-    with service.writing() as session:
-        deletion.delete_job(session, service.store, owned(session, Job, job_id, caller.account_id))
+    with service.writing() as session, said_if_bytes_stay():
+        job = owned(session, Job, job_id, caller.account_id)
         record(session, caller.account_id, "job.delete", job_id)
+        deletion.delete_job(session, service.store, job)
 
 
 @router.get(
@@ -98,8 +101,8 @@ def delete_job(job_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None
     responses=documented(401, 403, 404)
     | {
         200: {
-            "description": "Server-sent events: `job`, whose data is the job, whenever it changes; `gone` when it "
-            "is deleted; `expired` when the token may no longer be used. It ends when the job is over.",
+            "description": "Server-sent events: `job`, whose data is the job, whenever it changes; `gone` when it is "
+            "deleted; `expired` when the token is no longer valid. It ends when the job is over.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },

@@ -1,4 +1,4 @@
-"""The page and what it needs: files of the package's own folder, found when the server starts, and no others."""
+"""The page and what it needs: the files that are in the package's own folder when the server starts."""
 
 import hashlib
 from dataclasses import dataclass

@@ -70,7 +70,10 @@ def list_tokens(service: Here, caller: allowed(Scope.ACCOUNT)) -> list[TokenAnsw
 
 @router.delete("/{token_id}", status_code=204, responses=documented(401, 403, 404))
 def delete_token(token_id: Id, service: Here, caller: allowed()) -> None:
-    """Sign out: the token can be used no more. Its own any token may delete, another one only with `account`."""
+    """Sign out: the token can be used no more.
+
+    Any token may delete itself; another one only one with the scope `account`.
+    """
     if token_id != caller.token_id and Scope.ACCOUNT not in caller.scopes:
         raise Problem(403, "This token does not have the scope account; sign in for one that does.")
     with service.writing() as session:

@@ -37,7 +37,10 @@ class Declared(Asked):
 async def begin_upload(
     asked: Declared, response: Response, service: Here, caller: allowed(Scope.SUBMIT)
 ) -> BegunAnswer:
-    """Begin an upload, unless the account has the very bundle already. Fifteen minutes without a byte end it."""
+    """Begin an upload, unless the account has the very bundle already.
+
+    Fifteen minutes without a byte end it.
+    """
     there = await anyio.to_thread.run_sync(_known, service, caller.account_id, asked.sha256)
     if there is not None:
         response.status_code = 200
@@ -70,7 +73,10 @@ async def send_piece(
     caller: allowed(Scope.SUBMIT),
     upload_offset: Annotated[int, Header(ge=0, le=1 << 40, description="Where these bytes belong.")],
 ) -> SentAnswer:
-    """Send the next bytes, as many as you like. The last ones' answer has the bundle, or says why it is refused."""
+    """Send the next bytes, as many as you like.
+
+    The last ones' answer has the bundle, or says why it is refused.
+    """
     upload = service.uploads.get(upload_id, caller.account_id)
     turn = service.uploads.take_turn(upload, upload_offset)
     try:
@@ -88,7 +94,7 @@ async def send_piece(
 
 
 async def _judge(service: Service, upload: Upload) -> SentAnswer:
-    """Let the whole of it in; it is forgotten unless the service failed, and then its end can be sent again."""
+    """Let the whole of it in. It is forgotten, unless the service failed: then no bytes need be sent again."""
     upload.judged = True
     try:
         if not await anyio.to_thread.run_sync(service.uploads.matches, upload):

@@ -34,7 +34,8 @@ EXPIRE_SECONDS = 30.0
 SWEEP_SECONDS = 300.0
 """Between two sweeps of what has expired in database and store."""
 
-_ABOUT = """Send a protected bundle, get a head. All but signing in needs `Authorization: Bearer TOKEN`. What is another's is 404, as if it were not there. Errors are one sentence: `{"detail": "…"}`."""
+_ABOUT = """Send a protected bundle, get a head. All but signing in needs `Authorization: Bearer TOKEN`.
+What belongs to another is 404, as if it were not there. Errors are one sentence: `{"detail": "…"}`."""
 
 
 def create_app(

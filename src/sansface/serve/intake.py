@@ -16,9 +16,10 @@ from sansface.serve import door, log, quotas
 from sansface.serve.answers import BundleAnswer, of_bundle
 from sansface.serve.audit_log import record
 from sansface.serve.database import now
-from sansface.serve.problems import Problem
+from sansface.serve.problems import Problem, not_found
 from sansface.serve.service import Service
 from sansface.serve.tables import Bundle, new_id
+from sansface.serve.uploads import Upload
 
 DAY = 24 * 3600.0
 
@@ -28,16 +29,19 @@ def known(session: Session, account_id: str, digest: str) -> Bundle | None:
     return session.scalar(select(Bundle).where(Bundle.account_id == account_id, Bundle.digest == digest))
 
 
-async def take_in(service: Service, account_id: str, data: bytes) -> tuple[BundleAnswer, bool]:
+async def take_in(service: Service, upload: Upload) -> tuple[BundleAnswer, bool]:
     """Let a bundle in, or not.
+
+    Args:
+        upload: all of it; if it is dropped meanwhile, nothing is kept.
 
     Returns:
         The bundle, and whether it is new.
 
     Raises:
-        Problem: 422 refused by the door; 413 the account is full; 401 the account is gone.
+        Problem: 422 refused by the door; 413 the account is full; 401 the account, 404 the upload is gone.
     """
-    return await anyio.to_thread.run_sync(_take_in, service, account_id, data, limiter=service.doors)
+    return await anyio.to_thread.run_sync(_take_in, service, upload, limiter=service.doors)
 
 
 def refused(service: Service, account_id: str, digest: str, kind: str) -> None:
@@ -48,7 +52,8 @@ def refused(service: Service, account_id: str, digest: str, kind: str) -> None:
         record(session, account_id, "bundle.refused", digest, kind)
 
 
-def _take_in(service: Service, account_id: str, data: bytes) -> tuple[BundleAnswer, bool]:
+def _take_in(service: Service, upload: Upload) -> tuple[BundleAnswer, bool]:
+    account_id, data = upload.account_id, bytes(upload.data)
     digest = hashlib.sha256(data).hexdigest()
     with service.reading() as session:
         if there := known(session, account_id, digest):
@@ -63,7 +68,7 @@ def _take_in(service: Service, account_id: str, data: bytes) -> tuple[BundleAnsw
     service.store.put(_place(bundle.id), data)
     kept = None
     try:
-        kept = _write_down(service, bundle)
+        kept = _write_down(service, bundle, upload)
     finally:
         if kept is None or kept.id != bundle.id:
             _take_away(service, bundle.id)
@@ -72,10 +77,12 @@ def _take_in(service: Service, account_id: str, data: bytes) -> tuple[BundleAnsw
     return kept, made
 
 
-def _write_down(service: Service, bundle: Bundle) -> BundleAnswer:
+def _write_down(service: Service, bundle: Bundle, upload: Upload) -> BundleAnswer:
     """The row; or the one that another request has written meanwhile."""
     with service.writing() as session:
         quotas.one_at_a_time(session, bundle.account_id)
+        if not service.uploads.holds(upload):  # the account's data were deleted meanwhile
+            raise not_found()
         if there := known(session, bundle.account_id, bundle.digest):
             return of_bundle(there)
         quotas.check_bytes(session, bundle.account_id, service.limits, bundle.size)

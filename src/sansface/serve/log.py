@@ -1,7 +1,7 @@
 """Structured logs, a line of JSON each, on stderr: what happened and how long it took, not to whom.
 
 A request's line has the route's template and not its path, the account's id and not its name; no address, no
-query, no body, no header. An exception is told by its type and the lines of code that it went through, for its
+query, no body, no header. An exception is told by its type and the lines of code that it went through: its
 message may quote anything.
 """
 

@@ -95,7 +95,7 @@ class Uploads:
         Raises:
             Problem: 409 another request has taken over; 413 more than declared, and the upload is dropped.
         """
-        if upload.turn != turn or upload.judged or self._uploads.get(upload.id) is not upload:
+        if upload.turn != turn or upload.judged or not self.holds(upload):
             raise _elsewhere(upload)
         if len(upload.data) + len(piece) > upload.size:
             self.drop(upload)
@@ -107,6 +107,10 @@ class Uploads:
     def drop(self, upload: Upload) -> None:
         """Forget it."""
         self._uploads.pop(upload.id, None)
+
+    def holds(self, upload: Upload) -> bool:
+        """Is it still wanted? May be asked from any thread."""
+        return self._uploads.get(upload.id) is upload
 
     def drop_account(self, account_id: str) -> None:
         """Forget all of an account."""

@@ -51,7 +51,7 @@ async def send_bundle(
         if not room.data:
             raise Problem(422, "The request has no body; send a bundle, a file .sfb.")
         room.judged = True  # so that it does not expire while it waits at the door
-        bundle, made = await take_in(service, caller.account_id, bytes(room.data))
+        bundle, made = await take_in(service, room)
     finally:
         service.uploads.drop(room)
     response.status_code = 201 if made else 200

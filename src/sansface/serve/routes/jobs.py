@@ -101,8 +101,8 @@ def delete_job(job_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None
     responses=documented(401, 403, 404)
     | {
         200: {
-            "description": "Server-sent events: `job`, whose data is the job, whenever it changes; `gone` when it is "
-            "deleted; `expired` when the token is no longer valid. It ends when the job is over.",
+            "description": "Server-sent events: `job`, whose data is the job, whenever it changes; `gone` when "
+            "it is deleted; `expired` when the token is no longer valid. It ends when the job is over.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },

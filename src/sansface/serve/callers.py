@@ -1,6 +1,5 @@
 """Who asks, what they may do, and which objects are theirs: decided here and nowhere else."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
@@ -32,16 +31,13 @@ def owned(session: Session, model: type[Owned], object_id: str, account_id: str)
     return found
 
 
-def allowed(*scopes: Scope) -> Any:
-    """A parameter of a route: the caller, whose token has all of these scopes.
+def _caller(*scopes: Scope) -> Any:
+    """A dependency: the caller, whose token has all of these scopes.
 
     Raises:
         Problem: 401, 403, or 429 where the address or the account asks too often.
     """
-    return Annotated[Caller, Depends(_caller(frozenset(scopes)))]
 
-
-def _caller(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Caller]]:
     async def caller(
         request: Request,
         service: Here,
@@ -59,7 +55,15 @@ def _caller(scopes: frozenset[Scope]) -> Callable[..., Awaitable[Caller]]:
             raise Problem(403, f"This token does not have the scope {lacking[0]}; sign in for one that does.")
         return who
 
-    return caller
+    return Depends(caller)
+
+
+AnyCaller = Annotated[Caller, _caller()]
+Reader = Annotated[Caller, _caller(Scope.READ)]
+Sender = Annotated[Caller, _caller(Scope.SUBMIT)]
+Deleter = Annotated[Caller, _caller(Scope.DELETE)]
+Keeper = Annotated[Caller, _caller(Scope.ACCOUNT)]
+Leaver = Annotated[Caller, _caller(Scope.DELETE, Scope.ACCOUNT)]
 
 
 def _look_up(service: Service, secret: str) -> Caller | None:

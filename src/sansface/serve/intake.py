@@ -66,13 +66,14 @@ def _take_in(service: Service, upload: Upload) -> tuple[BundleAnswer, bool]:
         raise Problem(422, str(error)) from None
     bundle = Bundle(id=new_id(), account_id=account_id, digest=digest, size=len(data), about=about)
     service.store.put(_place(bundle.id), data)
-    kept = None
+    kept_id = None
     try:
         kept = _write_down(service, bundle, upload)
+        kept_id = kept.id
     finally:
-        if kept is None or kept.id != bundle.id:
+        if kept_id != bundle.id:
             _take_away(service, bundle.id)
-    made = kept.id == bundle.id
+    made = kept_id == bundle.id
     service.metrics.accepted.inc(made)
     return kept, made
 

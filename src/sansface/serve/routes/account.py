@@ -10,11 +10,11 @@ from sansface.serve.accounts import LEAST_PASSWORD, MOST_PASSWORD
 from sansface.serve.answers import AccountAnswer, Asked
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
-from sansface.serve.callers import allowed, signed_out, spend
+from sansface.serve.callers import Deleter, Keeper, Leaver, Reader, signed_out, spend
 from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Account, Token
-from sansface.serve.tokens import Caller, Scope
+from sansface.serve.tokens import Caller
 
 router = APIRouter(prefix=f"{API}/account", tags=["account"])
 
@@ -27,7 +27,7 @@ class NewPassword(Asked):
 
 
 @router.get("", responses=documented(401, 403))
-def show_account(service: Here, caller: allowed(Scope.READ)) -> AccountAnswer:
+def show_account(service: Here, caller: Reader) -> AccountAnswer:
     """What the account uses and may use, and how long things are kept."""
     with service.reading() as session:
         account = session.get(Account, caller.account_id)
@@ -46,7 +46,7 @@ def show_account(service: Here, caller: allowed(Scope.READ)) -> AccountAnswer:
 
 
 @router.post("/password", status_code=204, responses=documented(401, 403))
-async def change_password(asked: NewPassword, service: Here, caller: allowed(Scope.ACCOUNT)) -> None:
+async def change_password(asked: NewPassword, service: Here, caller: Keeper) -> None:
     """Change the password. All other tokens of the account end."""
     spend(service, "login_name", f"id {caller.account_id}")
     await anyio.to_thread.run_sync(_change, service, asked, caller, limiter=service.passwords)
@@ -70,14 +70,14 @@ def _change(service: Service, asked: NewPassword, caller: Caller) -> None:
 
 
 @router.delete("/data", status_code=204, responses=documented(401, 403))
-async def delete_data(service: Here, caller: allowed(Scope.DELETE)) -> None:
+async def delete_data(service: Here, caller: Deleter) -> None:
     """Delete everything that was sent or made: bundles, jobs, results. The account and its tokens stay."""
     service.uploads.drop_account(caller.account_id)
     await anyio.to_thread.run_sync(_delete, service, caller.account_id, False)
 
 
 @router.delete("", status_code=204, responses=documented(401, 403))
-async def delete_account(service: Here, caller: allowed(Scope.DELETE, Scope.ACCOUNT)) -> None:
+async def delete_account(service: Here, caller: Leaver) -> None:
     """Delete the account, with everything that was sent or made."""
     service.uploads.drop_account(caller.account_id)
     await anyio.to_thread.run_sync(_delete, service, caller.account_id, True)

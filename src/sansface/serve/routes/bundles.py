@@ -9,12 +9,11 @@ from sansface.serve import deletion
 from sansface.serve.answers import BundleAnswer, Id, of_bundle
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
-from sansface.serve.callers import allowed, owned
+from sansface.serve.callers import Deleter, Reader, Sender, owned
 from sansface.serve.intake import take_in
 from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.service import Here
 from sansface.serve.tables import Bundle
-from sansface.serve.tokens import Scope
 
 router = APIRouter(prefix=f"{API}/bundles", tags=["bundles"])
 
@@ -36,9 +35,7 @@ _BODY: dict[str, Any] = {
     responses={200: {"model": BundleAnswer, "description": "The account had that very bundle already."}}
     | documented(401, 403, 408, 413, 507),
 )
-async def send_bundle(
-    request: Request, response: Response, service: Here, caller: allowed(Scope.SUBMIT)
-) -> BundleAnswer:
+async def send_bundle(request: Request, response: Response, service: Here, caller: Sender) -> BundleAnswer:
     """Send a bundle in one go."""
     declared = request.headers.get("content-length")
     room = service.uploads.begin(
@@ -59,7 +56,7 @@ async def send_bundle(
 
 
 @router.get("", responses=documented(401, 403))
-def list_bundles(service: Here, caller: allowed(Scope.READ)) -> list[BundleAnswer]:
+def list_bundles(service: Here, caller: Reader) -> list[BundleAnswer]:
     """The account's bundles, the newest first, at most 1000."""
     with service.reading() as session:
         own = select(Bundle).where(Bundle.account_id == caller.account_id)
@@ -69,14 +66,14 @@ def list_bundles(service: Here, caller: allowed(Scope.READ)) -> list[BundleAnswe
 
 
 @router.get("/{bundle_id}", responses=documented(401, 403, 404))
-def show_bundle(bundle_id: Id, service: Here, caller: allowed(Scope.READ)) -> BundleAnswer:
+def show_bundle(bundle_id: Id, service: Here, caller: Reader) -> BundleAnswer:
     """A bundle."""
     with service.reading() as session:
         return of_bundle(owned(session, Bundle, bundle_id, caller.account_id))
 
 
 @router.delete("/{bundle_id}", status_code=204, responses=documented(401, 403, 404))
-def delete_bundle(bundle_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None:
+def delete_bundle(bundle_id: Id, service: Here, caller: Deleter) -> None:
     """Delete a bundle, its jobs and their results."""
     with service.writing() as session, said_if_bytes_stay():
         bundle = owned(session, Bundle, bundle_id, caller.account_id)

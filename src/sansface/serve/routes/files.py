@@ -9,11 +9,10 @@ from fastapi.responses import StreamingResponse
 from sansface.errors import SansfaceError
 from sansface.serve.answers import Id
 from sansface.serve.body import API
-from sansface.serve.callers import allowed, owned
+from sansface.serve.callers import Reader, owned
 from sansface.serve.problems import documented, not_found
 from sansface.serve.service import Here
 from sansface.serve.tables import Job, ResultFile
-from sansface.serve.tokens import Scope
 
 router = APIRouter(prefix=f"{API}/jobs", tags=["jobs"])
 
@@ -43,7 +42,7 @@ def download_file(
     job_id: Id,
     name: Annotated[str, Path(max_length=100)],
     service: Here,
-    caller: allowed(Scope.READ),
+    caller: Reader,
 ) -> StreamingResponse:
     """Download a file of a result."""
     with service.reading() as session:

@@ -13,12 +13,11 @@ from sansface.serve import deletion, queue, quotas
 from sansface.serve.answers import Asked, Id, JobAnswer, of_job, of_jobs
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
-from sansface.serve.callers import allowed, owned
+from sansface.serve.callers import Deleter, Reader, Sender, owned
 from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.queue import Settings
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Bundle, Job
-from sansface.serve.tokens import Scope
 
 router = APIRouter(prefix=f"{API}/jobs", tags=["jobs"])
 
@@ -40,7 +39,7 @@ class Wanted(Asked):
     responses={200: {"model": JobAnswer, "description": "That very job was there already."}}
     | documented(401, 403, 404),
 )
-def submit_job(asked: Wanted, response: Response, service: Here, caller: allowed(Scope.SUBMIT)) -> JobAnswer:
+def submit_job(asked: Wanted, response: Response, service: Here, caller: Sender) -> JobAnswer:
     """Ask for a reconstruction.
 
     The same bundle with the same settings is the same job; one that failed or was cancelled is tried again.
@@ -62,7 +61,7 @@ def submit_job(asked: Wanted, response: Response, service: Here, caller: allowed
 
 
 @router.get("", responses=documented(401, 403))
-def list_jobs(service: Here, caller: allowed(Scope.READ)) -> list[JobAnswer]:
+def list_jobs(service: Here, caller: Reader) -> list[JobAnswer]:
     """The account's jobs, the newest first, at most 1000."""
     with service.reading() as session:
         own = select(Job).where(Job.account_id == caller.account_id)
@@ -70,14 +69,14 @@ def list_jobs(service: Here, caller: allowed(Scope.READ)) -> list[JobAnswer]:
 
 
 @router.get("/{job_id}", responses=documented(401, 403, 404))
-def show_job(job_id: Id, service: Here, caller: allowed(Scope.READ)) -> JobAnswer:
+def show_job(job_id: Id, service: Here, caller: Reader) -> JobAnswer:
     """A job, how far it is, and the files of its result."""
     with service.reading() as session:
         return of_job(session, owned(session, Job, job_id, caller.account_id))
 
 
 @router.post("/{job_id}/cancel", responses=documented(401, 403, 404))
-def cancel_job(job_id: Id, service: Here, caller: allowed(Scope.SUBMIT)) -> JobAnswer:
+def cancel_job(job_id: Id, service: Here, caller: Sender) -> JobAnswer:
     """Cancel a job that waits or runs; one that is over stays as it is."""
     with service.writing() as session:
         job = owned(session, Job, job_id, caller.account_id)
@@ -87,7 +86,7 @@ def cancel_job(job_id: Id, service: Here, caller: allowed(Scope.SUBMIT)) -> JobA
 
 
 @router.delete("/{job_id}", status_code=204, responses=documented(401, 403, 404))
-def delete_job(job_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None:
+def delete_job(job_id: Id, service: Here, caller: Deleter) -> None:
     """Delete a job and its result. The bundle stays."""
     with service.writing() as session, said_if_bytes_stay():
         job = owned(session, Job, job_id, caller.account_id)
@@ -101,13 +100,14 @@ def delete_job(job_id: Id, service: Here, caller: allowed(Scope.DELETE)) -> None
     responses=documented(401, 403, 404)
     | {
         200: {
-            "description": "Server-sent events: `job`, whose data is the job, whenever it changes; `gone` when "
-            "it is deleted; `expired` when the token is no longer valid. It ends when the job is over.",
+            "description": "Server-sent events: `job`, whose data is the job, whenever it changes; "
+            "`gone` when it is deleted; `expired` when the token is no longer valid. "
+            "It ends when the job is over.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },
 )
-async def follow_job(job_id: Id, service: Here, caller: allowed(Scope.READ)) -> StreamingResponse:
+async def follow_job(job_id: Id, service: Here, caller: Reader) -> StreamingResponse:
     """Follow a job until it is over."""
     await anyio.to_thread.run_sync(_check, service, job_id, caller.account_id)
     told: AsyncIterator[str] = service.watcher.open(caller.account_id, caller.token_id, job_id)

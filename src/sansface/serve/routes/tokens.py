@@ -12,7 +12,7 @@ from sansface.serve.accounts import MOST_PASSWORD
 from sansface.serve.answers import Asked, Id, NewTokenAnswer, TokenAnswer, of_token
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
-from sansface.serve.callers import address, allowed, owned, spend
+from sansface.serve.callers import AnyCaller, Keeper, address, owned, spend
 from sansface.serve.problems import Problem, documented
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Token
@@ -61,7 +61,7 @@ def _sign_in(service: Service, asked: SignIn) -> NewTokenAnswer:
 
 
 @router.get("", responses=documented(401, 403))
-def list_tokens(service: Here, caller: allowed(Scope.ACCOUNT)) -> list[TokenAnswer]:
+def list_tokens(service: Here, caller: Keeper) -> list[TokenAnswer]:
     """All tokens of the account, without their secrets, the newest first."""
     with service.reading() as session:
         own = select(Token).where(Token.account_id == caller.account_id)
@@ -69,7 +69,7 @@ def list_tokens(service: Here, caller: allowed(Scope.ACCOUNT)) -> list[TokenAnsw
 
 
 @router.delete("/{token_id}", status_code=204, responses=documented(401, 403, 404))
-def delete_token(token_id: Id, service: Here, caller: allowed()) -> None:
+def delete_token(token_id: Id, service: Here, caller: AnyCaller) -> None:
     """Sign out: the token can be used no more.
 
     Any token may delete itself; another one only one with the scope `account`.

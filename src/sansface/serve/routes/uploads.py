@@ -9,11 +9,10 @@ from starlette.requests import ClientDisconnect
 
 from sansface.serve.answers import Asked, BegunAnswer, Digest, Elsewhere, Id, SentAnswer, UploadAnswer
 from sansface.serve.body import API
-from sansface.serve.callers import allowed
+from sansface.serve.callers import Sender
 from sansface.serve.intake import known, refused, take_in
 from sansface.serve.problems import Problem, documented
 from sansface.serve.service import Here, Service
-from sansface.serve.tokens import Scope
 from sansface.serve.uploads import Upload
 
 router = APIRouter(prefix=f"{API}/uploads", tags=["uploads"])
@@ -34,9 +33,7 @@ class Declared(Asked):
     responses={200: {"model": BegunAnswer, "description": "The account has that very bundle already."}}
     | documented(401, 403, 413),
 )
-async def begin_upload(
-    asked: Declared, response: Response, service: Here, caller: allowed(Scope.SUBMIT)
-) -> BegunAnswer:
+async def begin_upload(asked: Declared, response: Response, service: Here, caller: Sender) -> BegunAnswer:
     """Begin an upload, unless the account has the very bundle already.
 
     Fifteen minutes without a byte end it.
@@ -70,7 +67,7 @@ async def send_piece(
     upload_id: UploadId,
     request: Request,
     service: Here,
-    caller: allowed(Scope.SUBMIT),
+    caller: Sender,
     upload_offset: Annotated[int, Header(ge=0, le=1 << 40, description="Where these bytes belong.")],
 ) -> SentAnswer:
     """Send the next bytes, as many as you like.
@@ -117,13 +114,13 @@ async def _refuse(service: Service, upload: Upload, kind: str) -> None:
 
 
 @router.get("/{upload_id}", responses=documented(401, 403, 404))
-async def show_upload(upload_id: UploadId, service: Here, caller: allowed(Scope.SUBMIT)) -> UploadAnswer:
+async def show_upload(upload_id: UploadId, service: Here, caller: Sender) -> UploadAnswer:
     """How far an upload is: where to go on after a closed lid."""
     upload = service.uploads.get(upload_id, caller.account_id)
     return UploadAnswer(offset=len(upload.data), size=upload.size)
 
 
 @router.delete("/{upload_id}", status_code=204, responses=documented(401, 403, 404))
-async def delete_upload(upload_id: UploadId, service: Here, caller: allowed(Scope.SUBMIT)) -> None:
+async def delete_upload(upload_id: UploadId, service: Here, caller: Sender) -> None:
     """Break off an upload; what was sent is forgotten."""
     service.uploads.drop(service.uploads.get(upload_id, caller.account_id))

@@ -15,6 +15,7 @@ from sansface import __version__
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
+from sansface.cli.backup import Backup
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
@@ -52,6 +53,7 @@ VERBS = {
     "audit": Audit,
     "bench": Bench,
     "assets": Assets,
+    "backup": Backup,
 }
 
 
@@ -79,6 +81,7 @@ Verb = (
     | Audit
     | Bench
     | Assets
+    | Backup
 )
 
 

@@ -25,6 +25,10 @@ _NAME = re.compile(rf"{_PART}(/{_PART})*")
 _LONGEST = 200
 
 
+class Lost(SansfaceError):
+    """An object is not in the store, or not what was written."""
+
+
 class Store:
     """Encrypted objects by name. Threads and processes may share it; the last of two writers stays.
 
@@ -62,7 +66,8 @@ class Store:
         """The whole object.
 
         Raises:
-            SansfaceError: missing, damaged, or of another key.
+            Lost: missing, damaged, or of another key.
+            SansfaceError: the place cannot be used.
         """
         return b"".join(self.chunks(name))
 
@@ -70,7 +75,8 @@ class Store:
         """The object in pieces of at most 1 MiB, each verified; whole only if the last came without an error.
 
         Raises:
-            SansfaceError: missing, damaged, or of another key; before the first piece if all of it is.
+            Lost: missing, damaged, or of another key.
+            SansfaceError: the place cannot be used.
         """
         _check(name)
         with _said("read", name), self._place.read(name) as stream:
@@ -80,7 +86,8 @@ class Store:
         """Decrypt an object to a file that only the owner may read, written beside and renamed.
 
         Raises:
-            SansfaceError: missing, damaged, of another key, or the file cannot be written.
+            Lost: missing, damaged, or of another key.
+            SansfaceError: the place cannot be used, or the file cannot be written.
         """
         write_private(path, self.chunks(name))
 
@@ -189,12 +196,12 @@ def _said(action: str, name: str) -> Iterator[None]:
     except SansfaceError:
         raise
     except Damaged:
-        raise SansfaceError(
+        raise Lost(
             f"{name} in the store is damaged, or was written with another key; "
             "set the key of this deployment, or restore a backup."
         ) from None
     except FileNotFoundError as error:
-        raise SansfaceError(f"{name} is not in the store; it was deleted, or never arrived.") from error
+        raise Lost(f"{name} is not in the store; it was deleted, or never arrived.") from error
     except OSError as error:
         raise SansfaceError(os_error_sentence(f"{action} in the store", Path(name), error)) from error
     except Exception as error:  # every kind of place has its own: only the class is told

@@ -16,6 +16,7 @@ from sansface.cli.account import Account
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
+from sansface.cli.backup import Backup
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
@@ -56,6 +57,7 @@ VERBS = {
     "serve": Serve,
     "account": Account,
     "assets": Assets,
+    "backup": Backup,
 }
 
 
@@ -85,6 +87,7 @@ Verb = (
     | Serve
     | Account
     | Assets
+    | Backup
 )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,11 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from mutated_bundles import sample_bundle
-from sansface.protect.bundle import bundle_bytes, decode
+from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
+from sansface.formats.transforms_json import read_transforms_json
+from sansface.protect.bundle import bundle_bytes
+from sansface.protect.contents import Bundle
+from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.serve import tokens
 from sansface.serve.accounts import hashed
 from sansface.serve.app import create_app
@@ -25,12 +29,13 @@ from sansface.serve.deployment import Deployment
 from sansface.serve.limits import Limits, Rate
 from sansface.serve.queue import Settings, StoredFile, finish, submit, take
 from sansface.serve.service import Service
-from sansface.serve.tables import Account, Bundle
+from sansface.serve.tables import Account
+from sansface.serve.tables import Bundle as BundleRow
 from sansface.serve.tokens import Scope
 
 PASSWORD = "correct horse battery staple"
 FAST = Rate(1e6, 1e6)
-EASY = Limits(address=FAST, account=FAST, login_address=FAST, login_name=FAST, account_jobs=1000)
+EASY = Limits(address=FAST, account=FAST, login_address=FAST, login_name=FAST, account_jobs=100_000)
 """Limits that tests of other things do not meet."""
 
 
@@ -93,7 +98,7 @@ class Site:
         assert answer.status_code in (200, 201), answer.text
         bundle = answer.json()["id"]
         with self.service.writing() as session:
-            expires = session.get_one(Bundle, bundle).expires
+            expires = session.get_one(BundleRow, bundle).expires
             job, _ = submit(session, person.id, bundle, Settings(), expires)
             job_id = job.id
         lease = take(self.service.engine, "test", 60)
@@ -106,13 +111,18 @@ class Site:
         return bundle, job_id, "mesh.ply"
 
 
-def a_bundle(number: int | None = None) -> bytes:
-    """A valid bundle: the sample, or for each number another one."""
-    data = sample_bundle()
-    if number is None:
-        return data
-    bundle = decode(data)
-    return bundle_bytes(replace(bundle, radius=1.0 + number / 1024))
+@cache
+def a_bundle(number: int = 0) -> bytes:
+    """A valid bundle of a protected ball; each number gives another one."""
+    return bundle_bytes(replace(_ball(), radius=1.0 + number / 1024))
+
+
+@cache
+def _ball() -> Bundle:
+    with tempfile.TemporaryDirectory() as folder:
+        capture = read_transforms_json(make_tiny_capture(Path(folder) / "capture", size=48))
+        settings = ProtectSettings(resolution=24, center=tuple(BALL_CENTER), radius=1.6 * BALL_RADIUS)
+        return protect(capture, settings)
 
 
 @contextmanager

@@ -222,4 +222,4 @@ def _places(session: Session, ids: set[str]) -> dict[str, int]:
     place = func.row_number().over(order_by=(Job.created, Job.id)).label("place")
     queue = select(Job.id, place).where(Job.state == State.QUEUED).subquery()
     rows = session.execute(select(queue.c.id, queue.c.place).where(queue.c.id.in_(ids)))
-    return {job_id: place - 1 for job_id, place in rows.tuples()}
+    return {row.id: row.place - 1 for row in rows}

@@ -132,24 +132,36 @@ def running(folder: Path, limits: Limits = EASY, database: str | None = None) ->
     """Serve from a folder until the block ends."""
     url = database or f"sqlite:///{(folder / 'service.db').as_posix()}"
     app = create_app(Deployment(url, str(folder / "store"), bytes(32)), limits)
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    app.state.stopping = lambda: server.should_exit
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    until(lambda: server.started or not thread.is_alive())
-    assert server.started
-    try:
-        port = listening.getsockname()[1]
-        site = Site(f"http://127.0.0.1:{port}", folder, app.state.service, app)
+    with serving(app) as url:
+        site = Site(url, folder, app.state.service, app)
         yield site
         site.close()
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an application until the block ends; gives its URL. `app.state.server` is the server."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    app.state.server, app.state.stopping = server, lambda: server.should_exit
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        until(lambda: server.started or not thread.is_alive())
+        assert server.started
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
     assert not thread.is_alive()
 
 

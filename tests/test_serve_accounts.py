@@ -130,7 +130,10 @@ def test_what_was_done_is_in_the_audit_log(site):
     sign_in(site, person, password="wrong horse battery")
     with site.service.reading() as session:
         lines = session.scalars(select(Event).where(Event.account_id == person.id).order_by(Event.id)).all()
-    assert [(line.action, line.outcome) for line in lines] == [("token.new", "done"), ("token.new", "refused")]
+    assert [(line.action, line.outcome) for line in lines] == [
+        ("token.new", "done"),
+        ("token.new", "refused"),
+    ]
 
 
 # --- the command ---

@@ -45,9 +45,7 @@ def begin(person, data: bytes):
 
 
 def send(person, upload: str, offset: int, piece: bytes):
-    return person.client.patch(
-        f"/uploads/{upload}", content=piece, headers={"Upload-Offset": str(offset)}
-    )
+    return person.client.patch(f"/uploads/{upload}", content=piece, headers={"Upload-Offset": str(offset)})
 
 
 def files_of(folder: Path) -> set[str]:
@@ -78,7 +76,8 @@ def test_a_closed_lid(site):
     with socket.create_connection((host, int(port))) as line:
         line.sendall(
             f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {person.token}\r\n"
-            f"Upload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:7000]
+            f"Upload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            + data[:7000]
         )
         until(lambda: person.client.get(f"/uploads/{upload}").json()["offset"] == 7000)
     assert person.client.get(f"/uploads/{upload}").json() == {"offset": 7000, "size": len(data)}
@@ -92,7 +91,8 @@ def test_a_stalled_request_does_not_hold_the_upload(site):
     with socket.create_connection((host, int(port))) as line:
         line.sendall(
             f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {person.token}\r\n"
-            f"Upload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:100]
+            f"Upload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            + data[:100]
         )
         until(lambda: person.client.get(f"/uploads/{upload}").json()["offset"] == 100)
         assert send(person, upload, 100, data[100:]).json()["bundle"]
@@ -369,10 +369,11 @@ def test_any_order_of_pieces_gives_the_bytes_or_a_conflict(pieces):
     uploads = Uploads(Limits(), lambda: 0.0)
     upload = uploads.begin("a", len(data), "")
     for offset, length in pieces:
-        try:
+        if offset == len(upload.data):
             turn = uploads.take_turn(upload, offset)
             uploads.append(upload, turn, data[offset : offset + length])
-        except Problem as problem:
-            assert problem.status_code == 409
-            assert problem.extra["offset"] == len(upload.data) != offset
+        else:
+            with pytest.raises(Problem) as told:
+                uploads.take_turn(upload, offset)
+            assert (told.value.status_code, told.value.extra) == (409, {"offset": len(upload.data)})
         assert bytes(upload.data) == data[: len(upload.data)]

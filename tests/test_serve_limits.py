@@ -115,7 +115,7 @@ def test_jobs_of_unknown_kinds_are_refused(tmp_path):
         person = site.person()
         bundle = person.client.post("/bundles", content=a_bundle()).json()["id"]
         for wrong in (
-            {"preset": "no such"}, {"seed": -1}, {"seed": 2**32}, {"seed": "1"}, {"seed": 1.0}, {"more": 1},
+            {"preset": "no such"}, {"seed": -1}, {"seed": 2**32}, {"seed": "1"}, {"seed": 1.5}, {"more": 1},
         ):  # fmt: skip
             answer = person.client.post("/jobs", json={"bundle": bundle} | wrong)
             assert answer.status_code == 422

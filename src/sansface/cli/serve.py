@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sansface.cli.words import Settings
 from sansface.errors import SansfaceError
 from sansface.extras import require
+from sansface.settings import with_settings
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,16 @@ class Serve:
     """Bundles, jobs and results are deleted so long after the bundle came."""
     backup_days: float = 30.0
     """The longest that you keep a backup: so long deletions are remembered."""
+    set: Settings = ()
+    """A limit of docs/service.md, such as account_jobs=20; may be said more than once."""
 
     def run(self) -> None:
         web = require("sansface.serve.web", extra="serve")
         from sansface.serve.deployment import deployment
+        from sansface.serve.limits import Limits
         from sansface.serve.service import Retention
 
         if min(self.retention_days, self.backup_days) <= 0:
             raise SansfaceError("--retention-days and --backup-days are numbers above 0; correct them.")
-        web.serve(deployment(self.data), self.port, Retention(self.retention_days, self.backup_days))
+        limits = with_settings(Limits(), self.set)
+        web.serve(deployment(self.data), self.port, limits, Retention(self.retention_days, self.backup_days))

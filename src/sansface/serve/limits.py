@@ -14,15 +14,24 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sansface.errors import SansfaceError
 from sansface.protect.bundle import MAX_BYTES
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A token bucket: `burst` at once, then `per_second`."""
+    """A token bucket: `burst` at once, then `per_second`.
+
+    Raises:
+        SansfaceError: it would never give anything.
+    """
 
     burst: float
     per_second: float
+
+    def __post_init__(self) -> None:
+        if self.burst < 1 or self.per_second <= 0:
+            raise SansfaceError("a rate has a burst of 1 at least, and per_second above 0; correct it.")
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,10 @@ class Limits:
     account_jobs: int = 50  # a day, likewise
     token_seconds: int = 12 * 3600  # a token's life if none is asked for
     max_token_seconds: int = 30 * 24 * 3600
-    address: Rate = Rate(1000, 200.0)  # requests from one address; a lab may share one
-    account: Rate = Rate(300, 50.0)  # requests of one account
-    login_address: Rate = Rate(20, 1 / 3)  # passwords tried from one address
-    login_name: Rate = Rate(50, 1 / 10)  # passwords tried for one name, from everywhere
+    address: Rate = Rate(1000.0, 200.0)  # requests from one address; a lab may share one
+    account: Rate = Rate(300.0, 50.0)  # requests of one account
+    login_address: Rate = Rate(20.0, 1 / 3)  # passwords tried from one address
+    login_name: Rate = Rate(50.0, 1 / 10)  # passwords tried for one name, from everywhere
 
 
 class Buckets:

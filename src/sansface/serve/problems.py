@@ -73,10 +73,9 @@ _MEANINGS = {
     507: "The disk is full.",
 }
 _PLAIN = {
-    400: "The request cannot be understood.",
-    404: "There is nothing at this address.",
-    405: "This method does nothing at this address.",
-    413: "The request is too large.",
+    400: (422, "The request's body cannot be read; send JSON in UTF-8."),
+    404: (404, "There is nothing at this address."),
+    405: (405, "This method does nothing at this address."),
 }
 
 
@@ -130,8 +129,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         if isinstance(error, Problem):
             return error.response()
-        sentence = _PLAIN.get(error.status_code, "The request cannot be answered.")
-        return Problem(error.status_code, sentence, error.headers).response()
+        status, sentence = _PLAIN.get(
+            error.status_code, (error.status_code, "The request cannot be answered.")
+        )
+        return Problem(status, sentence, error.headers).response()
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -10,6 +10,7 @@ from sansface.serve import log
 from sansface.serve.app import create_app
 from sansface.serve.database import open_database
 from sansface.serve.deployment import Deployment
+from sansface.serve.limits import Limits
 from sansface.serve.service import Retention
 from sansface.serve.store import Store
 
@@ -19,7 +20,7 @@ LAST_SECONDS = 10
 """What requests under way are given when the server ends."""
 
 
-def serve(deployment: Deployment, port: int, retention: Retention) -> None:
+def serve(deployment: Deployment, port: int, limits: Limits, retention: Retention) -> None:
     """Answer until Ctrl-C or SIGTERM.
 
     Args:
@@ -31,7 +32,7 @@ def serve(deployment: Deployment, port: int, retention: Retention) -> None:
     open_database(deployment.database).dispose()  # what cannot be used is said in one sentence, before all
     Store(deployment.store, deployment.key).check()
     log.configure()
-    app = create_app(deployment, retention=retention)
+    app = create_app(deployment, limits, retention)
     config = uvicorn.Config(
         app,
         access_log=False,  # it would have addresses and paths; our own log has neither

@@ -9,8 +9,9 @@ from pydantic import Field
 from sqlalchemy import select
 
 from sansface.errors import SansfaceError
+from sansface.reconstruct.config import PRESETS
 from sansface.serve import deletion, queue, quotas
-from sansface.serve.answers import Asked, Id, JobAnswer, of_job, of_jobs
+from sansface.serve.answers import Asked, Id, JobAnswer, Whole, of_job, of_jobs
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import Deleter, Reader, Sender, owned
@@ -29,8 +30,8 @@ class Wanted(Asked):
     """Of which bundle, and how."""
 
     bundle: Id
-    preset: str = Field(default=Settings.preset, max_length=40)
-    seed: int = Field(default=Settings.seed, ge=0, lt=2**32)
+    preset: str = Field(default=Settings.preset, json_schema_extra={"enum": [*PRESETS]})
+    seed: Whole = Field(default=Settings.seed, ge=0, lt=2**32)
 
 
 @router.post(

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
-from sansface.serve.answers import Asked, BegunAnswer, Digest, Elsewhere, Id, SentAnswer, UploadAnswer
+from sansface.protect.bundle import MAX_BYTES
+from sansface.serve.answers import Asked, BegunAnswer, Digest, Elsewhere, Id, SentAnswer, UploadAnswer, Whole
 from sansface.serve.body import API
 from sansface.serve.callers import Sender
 from sansface.serve.intake import known, refused, take_in
@@ -23,7 +24,7 @@ UploadId = Annotated[Id, Path()]
 class Declared(Asked):
     """What will be sent."""
 
-    size: int = Field(ge=1, le=1 << 40, description="Bytes.")
+    size: Whole = Field(ge=1, le=1 << 40, description="Bytes.", json_schema_extra={"maximum": MAX_BYTES})
     sha256: Digest
 
 

@@ -28,7 +28,7 @@ DRAFT = 1.0
 GAIN = 1.5
 """How much more of an expression is taken away than was seen too much."""
 WEIGHTS = (-0.2, 1.2)
-"""Least and largest weight of an expression that is drawn. From -0.5 to 1.5, with a gain of 2.5, a fit sees the
+"""Least and largest weight of an expression that is drawn. With -0.5, 1.5 and a gain of 2.5 a fit sees the
 photograph's expression better, and people see crumpled noses."""
 MOST = 0.3
 """Radians by which a head is turned back at most: beyond, it was another face that was seen."""

@@ -10,6 +10,7 @@
  * @property {number} height
  * @property {number} most the largest code: 255 or 65535
  * @property {boolean} alpha is the last channel alpha, not premultiplied?
+ * @property {boolean} premultiplied were colours rounded after alpha was multiplied in, and divided again? A canvas does
  * @property {number} channels 1 to 4
  * @property {(top: number, count: number) => Uint8Array | Uint8ClampedArray | Uint16Array} rows (count, width, channels) codes
  * @property {() => void} close drops the pixels
@@ -83,7 +84,8 @@ function pictureOfSamples(samples) {
   const rows = (top, count) => data.subarray(top * width * channels, (top + count) * width * channels);
   const most = data instanceof Uint16Array ? 65535 : 255;
   const close = () => (data = data.subarray(0, 0));
-  return { width, height, most, channels, alpha: channels === 2 || channels === 4, rows, close };
+  const alpha = channels === 2 || channels === 4;
+  return { width, height, most, channels, alpha, premultiplied: false, rows, close };
 }
 
 async function decodeByBrowser(bytes, format) {
@@ -102,8 +104,9 @@ async function decodeByBrowser(bytes, format) {
     return null;
   }
   await checkReadBack();
-  const read = readerOf(bitmap);
-  return { width, height, most: 255, channels: 4, alpha: format === "WebP", rows: read, close: () => bitmap.close() };
+  const alpha = format === "WebP";
+  const close = () => bitmap.close();
+  return { width, height, most: 255, channels: 4, alpha, premultiplied: alpha, rows: readerOf(bitmap), close };
 }
 
 /** Reads rows of a bitmap back, by a canvas no larger than a strip. */

@@ -22,6 +22,9 @@ export async function readPhotograph({ file, mask, role }, camera) {
   const picture = await decodePicture(file, "photograph");
   try {
     checkSize(picture, camera, `photograph ${file.name}`);
+    if (mask && picture.premultiplied && alphaCoverage(picture) !== null) {
+      throw new Refusal(`the photograph ${file.name} has a mask and transparent parts of its own; save it again as PNG.`);
+    }
     const coverage = mask ? await maskCoverage(mask, file.name, camera) : alphaCoverage(picture);
     if (coverage === null) {
       throw new Refusal(

@@ -36,8 +36,20 @@ globalThis.base64 = (array) => {
   }
   return btoa(text);
 };
-globalThis.unpacked = (text, type) => new type(Uint8Array.from(atob(text), (mark) => mark.charCodeAt(0)).buffer);
-globalThis.refusal = async (act) => { try { await act(); return null; } catch (error) { return error.message; } };
+globalThis.unpacked = (text, type) =>
+  new type(Uint8Array.from(atob(text), (mark) => mark.charCodeAt(0)).buffer);
+globalThis.refusal = async (act) => {
+  try { await act(); return null; } catch (error) { return error.message; }
+};
+globalThis.newProtector = async () => {
+  const { Protector } = await import('/page/protect/protector.js');
+  return new Protector(() => new Worker('/page/protect/worker.js', { type: 'module' }));
+};
+globalThis.sameProtector = () => globalThis.protector ??= newProtector();
+globalThis.frameOf = async ({ file, mask, camera, role, drawn }) => ({
+  file: await fileOf(file), camera, role,
+  mask: drawn ? { ...drawn, data: Uint8Array.from(drawn.data) } : mask && await fileOf(mask),
+});
 """
 
 

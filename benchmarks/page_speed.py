@@ -90,9 +90,22 @@ def memory() -> int:
     return total // 1024
 
 
+def spent() -> float:
+    """CPU seconds of all processes that this one started."""
+    ticks = 0
+    for process in children(str(os.getpid())):
+        try:
+            words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(words[11]) + int(words[12])  # utime, stime: proc(5)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measured(browser: Browser, frames: list[dict]) -> dict:
     """Times in the page, and the peak of memory above what was there before."""
     before, peak, done = memory(), 0, Event()
+    began = spent()
 
     def watch() -> None:
         nonlocal peak
@@ -102,7 +115,8 @@ def measured(browser: Browser, frames: list[dict]) -> dict:
     watcher = Thread(target=watch)
     watcher.start()
     try:
-        return browser.ask(MEASURED, frames=frames) | {"before": before, "peak": peak}
+        found = browser.ask(MEASURED, frames=frames)
+        return found | {"before": before, "peak": peak, "cpu": spent() - began}
     finally:
         done.set()
         watcher.join()
@@ -124,7 +138,8 @@ def main() -> None:
         print(f"{given.photographs} of {WIDTH} x {HEIGHT} made in {time.perf_counter() - began:.0f} s")
         found = measured(browser, frames)
     print(
-        f"protected in {found['seconds']:.1f} s; longest task of the main thread {found['longest']:.0f} ms "
+        f"protected in {found['seconds']:.1f} s, {found['cpu']:.1f} s of CPU; "
+        f"longest task of the main thread {found['longest']:.0f} ms "
         f"({found['tasks']} of 50 ms or more), longest delay of a timer {found['delay']:.0f} ms; "
         f""
         f"memory {found['before']} MiB before, {found['peak']} MiB at the peak; {found['bytes']:,} bytes"

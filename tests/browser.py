@@ -26,6 +26,12 @@ ARGUMENTS = [
     "--disable-background-networking",
 ]
 
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The one that the service sends."""
+
 HELPERS = """
 globalThis.fileOf = async (name) => new File([await (await fetch('/files/' + name)).arrayBuffer()], name);
 globalThis.base64 = (array) => {
@@ -85,6 +91,7 @@ def chromium(*arguments: str) -> Iterator[Browser]:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Security-Policy", POLICY)
             self.end_headers()
             self.wfile.write(data)
 

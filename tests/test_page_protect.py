@@ -2,23 +2,26 @@
 
 import json
 import random
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from browser import Browser, array_of, chromium, text_of
+from browser import PAGE, Browser, array_of, chromium, text_of
 from bundle_rules import violations
 from conftest import make_tiny_capture
 from sansface.capture import Capture, Frame, Role
 from sansface.formats import read_capture
 from sansface.protect.bundle import bundle_digest, decode
 from sansface.protect.contents import Share
-from sansface.protect.frame import UserFrame
+from sansface.protect.frame import read_frame
 from sansface.protect.operators import OPERATORS, operator
 from sansface.protect.pipeline import ProtectSettings, protect_capture
 
@@ -155,7 +158,10 @@ def compared(browser: Browser, capture: Capture, **settings: Any) -> float:
         assert getattr(found, key) == getattr(wanted, key)
     assert found.operator.parameters() == wanted.operator.parameters()
     assert abs(found.scale - wanted.scale) <= 1 / 256
-    back = UserFrame(**{key: made["frame"][key] for key in ("center", "radius", "rotation", "unit")})
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "head.frame.json"
+        path.write_text(json.dumps(made["frame"]))
+        back = read_frame(path, made["digest"])
     assert back.unit == way.unit
     for one, other in ((back.center, way.center), (back.radius, way.radius), (back.rotation, way.rotation)):
         np.testing.assert_allclose(one, other, atol=1e-9)
@@ -274,6 +280,15 @@ def test_noise_and_gains_are_drawn_anew(browser, ball):
     pairs = [pair for pair in zip(plain.frames, noisy.frames, strict=True) if pair[0].role is Role.SENSITIVE]
     added = np.concatenate([(b.values() - a.values())[a.values() > 0.04] for a, b in pairs])
     assert np.std(added) == pytest.approx(0.01, rel=0.15)
+
+
+def test_the_protection_sends_stores_and_says_nothing():
+    """No module of it knows a network, a store or a console; what is sent, the page sends."""
+    words = r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|indexedDB|caches|console|\w+Storage)\b"
+    modules = sorted((PAGE / "protect").glob("*.js"))
+    assert len(modules) > 20
+    for module in modules:
+        assert re.findall(words, module.read_text(encoding="utf-8")) == [], module.name
 
 
 def test_draws_are_gaussian(browser):

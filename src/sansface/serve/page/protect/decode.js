@@ -122,12 +122,15 @@ function readerOf(bitmap) {
   }
   context.imageSmoothingEnabled = false;
   context.globalCompositeOperation = "copy";
+  const strip = (top, count) => {
+    context.drawImage(bitmap, 0, top, bitmap.width, count, 0, 0, bitmap.width, count);
+    return context.getImageData(0, 0, bitmap.width, count).data;
+  };
   return (top, count) => {
+    if (count <= canvas.height) return strip(top, count);
     const pixels = new Uint8ClampedArray(4 * bitmap.width * count);
     for (let row = 0; row < count; row += canvas.height) {
-      const some = Math.min(canvas.height, count - row);
-      context.drawImage(bitmap, 0, top + row, bitmap.width, some, 0, 0, bitmap.width, some);
-      pixels.set(context.getImageData(0, 0, bitmap.width, some).data, 4 * bitmap.width * row);
+      pixels.set(strip(top + row, Math.min(canvas.height, count - row)), 4 * bitmap.width * row);
     }
     return pixels;
   };

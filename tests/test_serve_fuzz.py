@@ -1,4 +1,4 @@
-"""Row g in short: requests that nobody would send, and mutated bundles through the door; and ten minutes of it."""
+"""Row g in short, and ten minutes of it: requests that nobody would send, mutated bundles through the door."""
 
 import json
 from pathlib import Path

@@ -132,7 +132,13 @@ def install(app: FastAPI) -> None:
         status, sentence = _PLAIN.get(
             error.status_code, (error.status_code, "The request cannot be answered.")
         )
-        return Problem(status, sentence, error.headers).response()
+        headers = dict(error.headers or {})
+        if (
+            status == 405
+        ):  # the framework names the methods of one route, and others may have the same address
+            known = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
+            headers["Allow"] = ", ".join(sorted(map(str.upper, known))) or headers.get("Allow", "")
+        return Problem(status, sentence, headers).response()
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

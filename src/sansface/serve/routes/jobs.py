@@ -26,6 +26,12 @@ MOST = 1000
 """Of a list."""
 
 
+_EVENT = {
+    "type": "object",
+    "properties": {"event": {"enum": ["job", "gone", "expired"]}, "data": {"type": "string"}},
+}
+
+
 class Wanted(Asked):
     """Of which bundle, and how."""
 
@@ -104,7 +110,7 @@ def delete_job(job_id: Id, service: Here, caller: Deleter) -> None:
             "description": "Server-sent events: `job`, whose data is the job, whenever it changes; "
             "`gone` when it is deleted; `expired` when the token is no longer valid. "
             "It ends when the job is over.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         }
     },
 )

@@ -57,7 +57,7 @@ def _known(service: Service, account_id: str, digest: str) -> str | None:
     "/{upload_id}",
     openapi_extra={
         "requestBody": {
-            "required": True,
+            "required": False,
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         }
     },

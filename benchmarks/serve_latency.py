@@ -1,9 +1,9 @@
 """Row f: what the API itself takes, at 50 requests a second for a minute, from a real server.
 
 Requests begin by the clock, whether or not earlier ones are answered, over kept connections. Most look at a
-job, the account, the bundles or the jobs; one in eight begins an upload, sends a piece and breaks it off. Times
-are from when a request should have begun to the last byte of its answer, as the client sees it, who shares the
-cores; and those that the server writes into its log.
+job, the account, the bundles or the jobs; one in eight begins an upload, sends a piece and breaks it off.
+Times are from when a request should have begun to the last byte of its answer, as the client sees it, who
+shares the cores; and those that the server writes into its log.
 
     python benchmarks/serve_latency.py [--rate 50] [--seconds 60] [--warm-up 5]
 """

@@ -4,7 +4,7 @@
  * A step is {name, title, show(app): nodes}; `app.leaving` is a signal that aborts when it is left.
  */
 
-import { Protector } from "./protect/protector.js";
+import { Protector, missingFeatures } from "./protect/protector.js";
 import { button, element } from "./dom.js";
 import { Work } from "./work.js";
 
@@ -140,11 +140,7 @@ export class App {
 
 /** One sentence where the browser lacks what the page cannot do without, else null. */
 export function missing() {
-  const needs = [
-    ["web workers", globalThis.Worker], ["createImageBitmap", globalThis.createImageBitmap],
-    ["OffscreenCanvas", globalThis.OffscreenCanvas], ["dialogs", globalThis.HTMLDialogElement],
-    ["streams", globalThis.TextDecoderStream], ["SHA-256 (open the page by https, or from disk)", globalThis.crypto?.subtle],
-  ].filter(([, found]) => !found).map(([name]) => name);
-  if (!needs.length) return null;
-  return `This browser lacks ${needs.join(", ")}, without which nothing can be protected here; use a browser of 2023 or later.`;
+  const lacking = missingFeatures();
+  if (!globalThis.HTMLDialogElement) lacking.push("This browser lacks dialogs.");
+  return lacking.length ? `${lacking[0]} Use a browser of 2023 or later.` : null;
 }

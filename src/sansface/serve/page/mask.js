@@ -114,12 +114,16 @@ export function drawMasked(context, bitmap, { width, height, data }) {
 }
 
 /**
- * The mask that a picture carries in its own alpha.
- * @param {ImageBitmap} bitmap
- * @returns {Mask | null} null where it is opaque or empty all over
+ * The mask that a picture carries in its own alpha, small, for the user to look at.
+ * @param {File} file
+ * @param {ImageBitmap} bitmap the picture at the size in which it is shown
+ * @returns {Promise<Mask | null>} null where it is opaque or empty all over
  */
-export function maskOfAlpha(bitmap) {
-  const mask = new Mask(bitmap.width, bitmap.height, channel(bitmap, 3));
+export async function maskOfAlpha(file, { width, height }) {
+  if (!["image/png", "image/webp"].includes(file.type)) return null;
+  const small = await createImageBitmap(file, { resizeWidth: width, resizeHeight: height, imageOrientation: "none" });
+  const mask = new Mask(width, height, channel(small, 3));
+  small.close();
   return mask.usable ? mask : null;
 }
 
@@ -129,8 +133,7 @@ export function maskOfPicture(bitmap) {
 }
 
 function channel(bitmap, number) {
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
   return Uint8Array.from({ length: bitmap.width * bitmap.height }, (_, i) => data[4 * i + number]);

@@ -126,8 +126,10 @@ class Editor {
   #listen() {
     const { canvas } = this;
     const place = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
+      const box = canvas.getBoundingClientRect(); // the picture is in its middle, as large as fits
+      const scale = Math.min(box.width / canvas.width, box.height / canvas.height);
+      const [left, top] = [box.left + (box.width - scale * canvas.width) / 2, box.top + (box.height - scale * canvas.height) / 2];
+      return [(event.clientX - left) / scale, (event.clientY - top) / scale];
     };
     const radius = () => (Number(this.sizeOf.input.value) / 2) * (canvas.width / 512);
     const stroke = (to) => this.mask.stroke(this.from, to, Math.max(1, radius()), this.tool === "brush");

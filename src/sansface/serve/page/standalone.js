@@ -1,4 +1,8 @@
-/** The page as one file on the user's own disk: it makes the bundle and saves it, and has no network. */
+/**
+ * The page as one file on the user's own disk: it makes the bundle and saves it, and has no network.
+ *
+ * `sansface/serve/standalone.py` joins it with all that it needs, and writes worker_source.js.
+ */
 
 import { App, missing } from "./app.js";
 import { element } from "./dom.js";
@@ -8,7 +12,7 @@ import { pictures } from "./steps/pictures.js";
 import { protect } from "./steps/protect.js";
 import { roles } from "./steps/roles.js";
 import { keep } from "./steps/send.js";
-import { WORKER } from "./worker_source.js"; // written by sansface/serve/standalone.py
+import { WORKER } from "./worker_source.js";
 
 const lacking = missing();
 if (lacking) document.getElementById("step").replaceChildren(element("p", { class: "warn" }, lacking));

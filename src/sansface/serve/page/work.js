@@ -62,7 +62,7 @@ export class Work {
     if (frame.mask || frame.maskSeen) return;
     frame.maskSeen = true;
     if (frame.maskFile) frame.mask = maskOfPicture((await this.look(frame.maskFile)).bitmap);
-    else frame.mask = maskOfAlpha((await this.look(frame.file)).bitmap);
+    else frame.mask = await maskOfAlpha(frame.file, (await this.look(frame.file)).bitmap);
   }
 
   get settings() {
@@ -104,9 +104,10 @@ export class Work {
 export function fileOf(files, path) {
   const parts = path.split("/").filter((part) => part && part !== ".");
   const placed = files.map((file) => `/${file.webkitRelativePath || file.name}`);
+  const bare = placed.map((place) => place.replace(/\.[^./]*$/, "")); // Blender's captures leave the suffix out
   for (let length = parts.length; length > 0; length--) {
     const end = `/${parts.slice(-length).join("/")}`;
-    const found = files.filter((_, i) => placed[i].endsWith(end));
+    const found = files.filter((_, i) => placed[i].endsWith(end) || bare[i].endsWith(end));
     if (found.length) return found.length === 1 ? found[0] : null;
   }
   return null;

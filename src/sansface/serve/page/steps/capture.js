@@ -34,12 +34,13 @@ export const capture = {
       }
     };
     const known = work.files.filter((file) => CAPTURES.includes(file.name) || file.name === "meta.json");
-    if (!work.capture && known.some((file) => CAPTURES.includes(file.name))) queueMicrotask(() => read(known));
+    const there = known.some((file) => CAPTURES.includes(file.name));
+    if (!work.capture && there) queueMicrotask(() => read(known));
     refresh();
     return [
-      element("p", {}, "A head can be made only of pictures whose cameras are known. They stand in transforms.json: `sansface capture` writes it from the photographs alone, on your computer, and so do many scanning apps."),
+      element("p", {}, "A head can be made only of pictures whose cameras are known. They stand in transforms.json: ", element("code", {}, "sansface capture"), " writes it from the photographs alone, on your computer, and so do many scanning apps."),
       element("div", { class: "choosers" },
-        fileChooser("Choose transforms.json", add, { accept: ".json,application/json", multiple: true }, work.capture ? "plain" : "first"),
+        fileChooser("Choose transforms.json", add, { accept: ".json,application/json", multiple: true }, work.capture || there ? "plain" : "first"),
         fileChooser("Choose missing pictures", add, { accept: "image/*,.heic", multiple: true })),
       found,
       app.turns("pictures", next),

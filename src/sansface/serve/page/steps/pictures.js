@@ -46,7 +46,7 @@ export const pictures = {
         fileChooser("Choose the folder of a capture", add, { webkitdirectory: true, multiple: true }, "first"),
         fileChooser("Choose pictures", add, { multiple: true, accept: "image/*,.heic,.json" }),
         fileChooser("Take a picture", add, { accept: "image/*", capture: "environment" })),
-      element("p", { class: "quiet" }, "A capture is what `sansface capture` makes of photographs on your computer: pictures, masks and transforms.json, the file that says from where each was taken."),
+      element("p", { class: "quiet" }, "A capture is what ", element("code", {}, "sansface capture"), " makes of photographs on your computer: pictures, masks and transforms.json, the file that says from where each was taken."),
       told, list,
       app.turns(null, element("div", { class: "actions" }, again, next)),
     ];

@@ -48,7 +48,8 @@ function contents(app) {
     saved.textContent = words;
   };
   return [
-    element("ul", { class: "exactly" }, ...made.summary.map((sentence) => element("li", {}, sentence))),
+    element("ul", { class: "exactly" }, ...made.summary.map((sentence) => element("li", {}, sentence)),
+      element("li", {}, "Its SHA-256: ", element("code", {}, made.digest), ".")),
     element("h3", {}, "Keep for yourself"),
     element("p", {}, "The way back says where, how large and in which unit the head was in your world. It is never sent. With it the head comes back in your own frame, and measurements in millimetres. Save it now: this page keeps it only until the tab is closed."),
     element("div", { class: "actions" },

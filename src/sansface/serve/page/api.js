@@ -72,7 +72,8 @@ export class Api {
   /** A file of a job. @returns {Promise<Uint8Array>} */
   async file(job, name) {
     return this.#kept(async () => {
-      const answer = await this.#once("GET", `jobs/${job}/files/${encodeURIComponent(name)}`);
+      const path = name.split("/").map(encodeURIComponent).join("/");
+      const answer = await this.#once("GET", `jobs/${job}/files/${path}`);
       return new Uint8Array(await read(answer.arrayBuffer()));
     });
   }

@@ -32,7 +32,7 @@ export const heads = {
 
 function row(app, job, bundle) {
   const made = new Date(1000 * (job ?? bundle).created);
-  const name = made.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  const name = made.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
   const about = bundle ? `${count(bundle.about.frames, "picture")}, ${bundle.about.resolution} pixels, ${bundle.about.operator}` : "";
   const open = app.attempt(() => {
     app.job = job.id;

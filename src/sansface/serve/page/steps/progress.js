@@ -54,7 +54,7 @@ async function follow(app, show, ended) {
 
 function words({ state, position, attempts }, done) {
   if (state === "queued" && attempts > 0) return "It was interrupted and will go on soon.";
-  if (state === "queued") return position ? `It waits; ${position} before it.` : "It is the next.";
+  if (state === "queued") return position ? `It waits; ${position} before it.` : "It is next in line.";
   if (state === "running") return `${Math.floor(100 * done)} % is done.`;
   return { done: "The head is made.", dead: "It failed.", cancelled: "It was stopped." }[state] ?? state;
 }

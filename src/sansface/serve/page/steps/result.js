@@ -38,7 +38,7 @@ export const result = {
         button("The report", app.attempt(async () => save("report.html", await file(app, job, "report.html"), "text/html"))),
         button("Everything", app.attempt(() => everything(app, job, mesh)))),
       element("h3", {}, "Delete"),
-      element("p", {}, `It is deleted by itself on ${new Date(1000 * job.expires).toLocaleDateString("en", { dateStyle: "long" })}.`),
+      element("p", {}, `It is deleted by itself on ${new Date(1000 * job.expires).toLocaleDateString("en-GB", { dateStyle: "long" })}.`),
       element("div", { class: "actions" }, button("Delete this head", app.attempt(() => remove(app, job)), "danger")),
       app.turns(null, button("Your heads", () => app.go("heads"))),
     ];

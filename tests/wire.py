@@ -2,9 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
+
+SILENCE = 0.5
+"""Seconds between the last byte and the break: as when a lid is closed, what has come can still be read."""
 
 
 class Wire:
@@ -26,7 +30,7 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, after: int = 0) -> None:
-        """Break every connection once so many more bytes were sent, and take no new one until `mend`."""
+        """Once so many more bytes were sent, fall silent, break, and take no connection until `mend`."""
         with self._lock:
             self._left = after
         if not after:
@@ -70,6 +74,7 @@ class Wire:
                     data = self._recorded(data)
                 sink.sendall(data)
                 if self.broken:
+                    time.sleep(SILENCE)
                     break
         for end in (source, sink):
             with suppress(OSError):

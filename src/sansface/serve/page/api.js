@@ -112,8 +112,8 @@ export class Api {
    */
   async *events(id, signal) {
     for (;;) {
-      const answer = await this.#kept(() => this.#once("GET", `jobs/${id}/events`, { signal, stream: true }), signal);
       try {
+        const answer = await this.#kept(() => this.#once("GET", `jobs/${id}/events`, { signal, stream: true }), signal);
         for await (const { event, data } of serverSentEvents(answer.body, signal)) {
           if (event === "gone") return yield null;
           if (event === "expired") {
@@ -126,6 +126,7 @@ export class Api {
           if (["done", "dead", "cancelled"].includes(job.state)) return;
         }
       } catch (error) {
+        if (error instanceof Refusal && error.status === 404) return yield null;
         if (signal?.aborted || !(error instanceof Lost)) throw error;
       }
       await pause(PAUSES[0], signal);

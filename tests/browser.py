@@ -26,6 +26,12 @@ ARGUMENTS = [
     "--disable-background-networking",
 ]
 
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The one that the service sends."""
+
 HELPERS = """
 globalThis.fileOf = async (name) => new File([await (await fetch('/files/' + name)).arrayBuffer()], name);
 globalThis.base64 = (array) => {
@@ -36,8 +42,20 @@ globalThis.base64 = (array) => {
   }
   return btoa(text);
 };
-globalThis.unpacked = (text, type) => new type(Uint8Array.from(atob(text), (mark) => mark.charCodeAt(0)).buffer);
-globalThis.refusal = async (act) => { try { await act(); return null; } catch (error) { return error.message; } };
+globalThis.unpacked = (text, type) =>
+  new type(Uint8Array.from(atob(text), (mark) => mark.charCodeAt(0)).buffer);
+globalThis.refusal = async (act) => {
+  try { await act(); return null; } catch (error) { return error.message; }
+};
+globalThis.newProtector = async () => {
+  const { Protector } = await import('/page/protect/protector.js');
+  return new Protector(() => new Worker('/page/protect/worker.js', { type: 'module' }));
+};
+globalThis.sameProtector = () => globalThis.protector ??= newProtector();
+globalThis.frameOf = async ({ file, mask, camera, role, drawn }) => ({
+  file: await fileOf(file), camera, role,
+  mask: drawn ? { ...drawn, data: Uint8Array.from(drawn.data) } : mask && await fileOf(mask),
+});
 """
 
 
@@ -73,6 +91,7 @@ def chromium(*arguments: str) -> Iterator[Browser]:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Security-Policy", POLICY)
             self.end_headers()
             self.wfile.write(data)
 

@@ -29,7 +29,9 @@ export function checkedCamera(given) {
   for (const name of ["width", "height"]) {
     const side = given[name];
     if (!Number.isInteger(side) || side < 1 || side > MAX_SIDE) {
-      throw new Refusal(`the image ${name} ${shown(side)} is not a whole number from 1 to ${MAX_SIDE}; correct it.`);
+      throw new Refusal(
+        `the image ${name} ${shown(side)} is not a whole number from 1 to ${MAX_SIDE}; correct it.`,
+      );
     }
   }
   const shaped = K[3] === 0 && K[6] === 0 && K[7] === 0 && K[8] === 1;
@@ -42,7 +44,8 @@ export function checkedCamera(given) {
 
 function finiteNumbers(values, count, name) {
   if (values?.length !== count) {
-    throw new Refusal(`${name} has ${values?.length ?? "no"} numbers instead of ${count}; correct the camera file.`);
+    const found = values?.length ?? "no";
+    throw new Refusal(`${name} has ${found} numbers instead of ${count}; correct the camera file.`);
   }
   const result = Array.from(values);
   if (!result.every(Number.isFinite)) {
@@ -68,7 +71,8 @@ function checkRigid(pose) {
 
 /** @param {number[]} R (3, 3) @returns {boolean} is R Rᵀ = I, mirrored or not? */
 export function isRotation(R) {
-  return product(R, transposed(R), 3).every((value, at) => Math.abs(value - (at % 4 ? 0 : 1)) <= RIGID_TOLERANCE);
+  const same = product(R, transposed(R), 3);
+  return same.every((value, at) => Math.abs(value - (at % 4 ? 0 : 1)) <= RIGID_TOLERANCE);
 }
 
 /** @param {number[]} pose (4, 4) @returns {number[]} (3, 3) */
@@ -90,10 +94,12 @@ export function resized(camera, width, height) {
   return { ...camera, K, width, height, distortion: [0, 0, 0, 0, 0] };
 }
 
-/** The same camera where the world is x_norm = (x_world − center) / radius: R' = R, t' = (R center + t) / radius. */
+/** The same camera where x_norm = (x_world − center) / radius: R' = R, t' = (R center + t) / radius. */
 export function normalized(camera, center, radius) {
   const pose = camera.camFromWorld.slice();
-  for (const row of [0, 4, 8]) pose[row + 3] = (dot(pose.slice(row, row + 3), center) + pose[row + 3]) / radius;
+  for (const row of [0, 4, 8]) {
+    pose[row + 3] = (dot(pose.slice(row, row + 3), center) + pose[row + 3]) / radius;
+  }
   return { ...camera, camFromWorld: pose };
 }
 

@@ -32,7 +32,8 @@ export function canonicalJson(value) {
   if (typeof value === "number") return formatFloat(value);
   if (typeof value === "bigint") return value.toString();
   if (typeof value === "string") {
-    return JSON.stringify(value).replace(/[\x7f-\uffff]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    const escaped = (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`;
+    return JSON.stringify(value).replace(/[\x7f-\uffff]/g, escaped);
   }
   if (value === null || typeof value === "boolean") return String(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;

@@ -44,7 +44,8 @@ const IGNORED_ON_TOP = [
 ];
 const MUST_BE_OFF = ["is_fisheye", "from_mitsuba", "rolling_shutter", "sk_x", "sk_y"];
 const ON_TOP = [
-  ...PER_FRAME, ...IGNORED_ON_TOP, ...MUST_BE_OFF, "camera_model", "frames", "from_na", "sphere_center", "sphere_radius",
+  ...PER_FRAME, ...IGNORED_ON_TOP, ...MUST_BE_OFF, "camera_model", "frames", "from_na", "sphere_center",
+  "sphere_radius",
 ];
 const ON_FRAME = [
   ...PER_FRAME, "file_path", "transform_matrix", "mask_path", "role", "depth_file_path", "depth_path",
@@ -53,7 +54,8 @@ const ON_FRAME = [
 const FLIP = [1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1];
 const SAME = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
 const UNIT_WORDS = {
-  millimetre: "mm", millimeter: "mm", centimetre: "cm", centimeter: "cm", metre: "m", meter: "m", inch: "in", inche: "in",
+  millimetre: "mm", millimeter: "mm", centimetre: "cm", centimeter: "cm",
+  metre: "m", meter: "m", inch: "in", inche: "in",
 };
 
 /**
@@ -73,10 +75,12 @@ export function readCapture(text, metaText = null) {
       throw new Refusal(`${NAME} sets ${key}, which is not supported; undistort the capture first.`);
     }
   }
-  const model = document.camera_model ?? "OPENCV";
-  if (document.camera_model === null || typeof model !== "string" || !Object.hasOwn(MODELS, model)) {
+  const { camera_model: model = "OPENCV" } = document;
+  if (typeof model !== "string" || !Object.hasOwn(MODELS, model)) {
     const known = Object.keys(MODELS).join(", ");
-    throw new Refusal(`${NAME} has the camera model ${shown(document.camera_model)}, not one of ${known}; undistort the capture first.`);
+    throw new Refusal(
+      `${NAME} has the camera model ${shown(model)}, not one of ${known}; undistort the capture first.`,
+    );
   }
   for (const [index, entry] of document.frames.entries()) {
     if (!isObject(entry) || typeof entry.file_path !== "string" || !entry.file_path) {
@@ -107,7 +111,8 @@ function readFrame(document, entry, model) {
   try {
     const flip = isSet(document.from_na) ? SAME : FLIP;
     const camera = cameraOf(toldIn(fields), entry.transform_matrix ?? null, model, flip);
-    return { name: plainPath(entry.file_path).split("/").at(-1), path: entry.file_path, maskPath, role, said, camera };
+    const name = plainPath(entry.file_path).split("/").at(-1);
+    return { name, path: entry.file_path, maskPath, role, said, camera };
   } catch (error) {
     throw error instanceof Refusal ? new Refusal(`${where}: ${error.message}`) : error;
   }
@@ -159,13 +164,15 @@ function cameraOf(fields, matrix, model, flip) {
     camFromWorld.splice(12, 4, 0, 0, 0, 1); // the inverse has this row, too, but for rounding
   }
   const { k1, k2, p1, p2, k3 } = distortion;
-  return checkedCamera({ K: [fx, 0, cx, 0, fy, cy, 0, 0, 1], width, height, camFromWorld, distortion: [k1, k2, p1, p2, k3] });
+  const K = [fx, 0, cx, 0, fy, cy, 0, 0, 1];
+  return checkedCamera({ K, width, height, camFromWorld, distortion: [k1, k2, p1, p2, k3] });
 }
 
 function distortionOf(fields) {
   const params = fields.distortion_params;
   if (params === null) {
-    return Object.fromEntries(DISTORTION.map((key) => [key, fields[key] === null ? 0 : sensible(fields[key], key)]));
+    const valueOf = (key) => (fields[key] === null ? 0 : sensible(fields[key], key));
+    return Object.fromEntries(DISTORTION.map((key) => [key, valueOf(key)]));
   }
   if (DISTORTION.some((key) => fields[key] !== null)) {
     throw new Refusal("distortion_params and k1, k2, ... are both given; remove one of them.");
@@ -194,14 +201,18 @@ function matrixOf(rows, size) {
 
 function checkKeys(value, known, where) {
   const unknown = Object.keys(value).filter((key) => !known.includes(key)).sort(byCodePoints);
-  if (unknown.length) throw new Refusal(`${where} has the unknown key ${shown(unknown[0])}; correct or remove it.`);
+  if (unknown.length) {
+    throw new Refusal(`${where} has the unknown key ${shown(unknown[0])}; correct or remove it.`);
+  }
 }
 
 function checkEachOnce(entries) {
   const seen = new Set();
   for (const { file_path: path } of entries) {
     const name = plainPath(path);
-    if (seen.has(name)) throw new Refusal(`${NAME} names the photograph ${name} twice; remove one of the two frames.`);
+    if (seen.has(name)) {
+      throw new Refusal(`${NAME} names the photograph ${name} twice; remove one of the two frames.`);
+    }
     seen.add(name);
   }
 }

@@ -32,16 +32,21 @@ export function packed(members) {
   let offset = 0;
   for (const [name, content] of members) {
     const path = new TextEncoder().encode(name);
-    const common = [[2, 0], [2, 0], [2, 0], [2, DATE], [4, crc32(content)], [4, content.length], [4, content.length], [2, path.length], [2, 0]];
+    const size = content.length;
+    const common = [
+      [2, 0], [2, 0], [2, 0], [2, DATE], [4, crc32(content)], [4, size], [4, size], [2, path.length], [2, 0],
+    ];
     const header = littleEndian([[4, 0x04034b50], [2, VERSION], ...common]);
     const place = [[2, 0], [2, 0], [2, 0], [4, MODE], [4, offset]];
     directory.push(littleEndian([[4, 0x02014b50], [2, MADE_BY], [2, VERSION], ...common, ...place]), path);
     pieces.push(header, path, content);
-    offset += header.length + path.length + content.length;
+    offset += header.length + path.length + size;
   }
   const entries = joinedBytes(directory);
   const count = members.length;
-  const end = [[4, 0x06054b50], [2, 0], [2, 0], [2, count], [2, count], [4, entries.length], [4, offset], [2, 0]];
+  const end = [
+    [4, 0x06054b50], [2, 0], [2, 0], [2, count], [2, count], [4, entries.length], [4, offset], [2, 0],
+  ];
   return joinedBytes([...pieces, entries, littleEndian(end)]);
 }
 

@@ -4,7 +4,8 @@
  * @typedef {object} BundleFrame
  * @property {import("./camera.js").Camera} camera in the bundle's frame, of the picture's size, undistorted
  * @property {"neutral" | "sensitive"} role
- * @property {Uint8Array | Uint16Array} image neutral: (h, w, 3) premultiplied sRGB; sensitive: (h, w) σ, 0 = withheld
+ * @property {Uint8Array | Uint16Array} image neutral: (h, w, 3) premultiplied sRGB; sensitive: (h, w) σ,
+ *   0 = withheld
  * @property {Uint8Array | null} mask (h, w) coverage, 255 = wholly subject
  *
  * @typedef {object} Bundle
@@ -37,7 +38,11 @@ const MAX_DISTANCE = 1000;
 const MAX_FOCAL = 1e6;
 export const MAX_WORLD = 1e9;
 
-/** @param {number} bits @returns {Uint8ArrayConstructor | Uint16ArrayConstructor} what codes of so many bits are stored as */
+/**
+ * What codes of so many bits are stored as.
+ * @param {number} bits
+ * @returns {Uint8ArrayConstructor | Uint16ArrayConstructor}
+ */
 export function wordOf(bits) {
   return bits <= 8 ? Uint8Array : Uint16Array;
 }
@@ -99,7 +104,8 @@ export function checkFrame(frame, bundle) {
     throw new Refusal(`a ${role} picture or its mask is unlike its camera; protect again.`);
   }
   if (Math.max(camera.width, camera.height) !== bundle.resolution) {
-    throw new Refusal(`a picture of ${camera.width} x ${camera.height} is unlike the resolution ${bundle.resolution}; protect again.`);
+    const size = `${camera.width} x ${camera.height}`;
+    throw new Refusal(`a picture of ${size} is unlike the resolution ${bundle.resolution}; protect again.`);
   }
   checkPlace(camera);
   if (role === "neutral") checkNeutral(image, mask, bundle);
@@ -139,7 +145,9 @@ function checkSensitive(image, mask, { width, height }, bundle) {
   }
   const some = image.some((code) => code > 0);
   if (bundle.share !== "modulus" && some) {
-    throw new Refusal(`of sensitive photographs the ${bundle.share} is to be shared, and there is σ; protect again.`);
+    throw new Refusal(
+      `of sensitive photographs the ${bundle.share} is to be shared, and there is σ; protect again.`,
+    );
   }
   if (bundle.share === "modulus" && !some) {
     throw new Refusal("a sensitive picture is wholly withheld; correct its mask or raise the resolution.");
@@ -170,7 +178,8 @@ export function checkBundle(bundle) {
     throw new Refusal("it holds no sensitive frame, so nothing in it is protected; label the frames.");
   }
   const steps = scale * SCALE_STEPS;
-  if (!Number.isInteger(steps) || steps < 1 || steps > MAX_SCALE * SCALE_STEPS || (share !== "modulus" && scale !== 1)) {
+  const sayable = Number.isInteger(steps) && steps >= 1 && steps <= MAX_SCALE * SCALE_STEPS;
+  if (!sayable || (share !== "modulus" && scale !== 1)) {
     throw new Refusal(`the scale ${scale} is not a multiple of 1/256 up to ${MAX_SCALE}; protect again.`);
   }
   const masked = share === "camera" ? neutral : frames;
@@ -181,7 +190,9 @@ export function checkBundle(bundle) {
     throw new Refusal("it says to share outlines, and has no masks; protect again.");
   }
   if (share === "camera" && !neutral.length) {
-    throw new Refusal("nothing of its sensitive photographs is shared, and there is no neutral one; share outlines.");
+    throw new Refusal(
+      "nothing of its sensitive photographs is shared, and there is no neutral one; share outlines.",
+    );
   }
   if (!UNITS.includes(bundle.unit) || !["masks", "cameras", "given"].includes(bundle.sphereSource)) {
     throw new Refusal("its unit, or the source of its sphere, is not on our list; protect again.");

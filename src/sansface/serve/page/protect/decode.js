@@ -10,9 +10,10 @@
  * @property {number} height
  * @property {number} most the largest code: 255 or 65535
  * @property {boolean} alpha is the last channel alpha, not premultiplied?
- * @property {boolean} premultiplied were colours rounded after alpha was multiplied in, and divided again? A canvas does
+ * @property {boolean} premultiplied were colours multiplied by alpha, rounded and divided again? A canvas does
  * @property {number} channels 1 to 4
- * @property {(top: number, count: number) => Uint8Array | Uint8ClampedArray | Uint16Array} rows (count, width, channels) codes
+ * @property {(top: number, count: number) => Uint8Array | Uint8ClampedArray | Uint16Array} rows
+ *   (count, width, channels) codes
  * @property {() => void} close drops the pixels
  */
 
@@ -20,7 +21,7 @@ import { decodePng } from "./png.js";
 import { Refusal } from "./refusal.js";
 
 const HEIC_BRANDS = ["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"];
-const STRIP = 128; // rows that are read back at a time, so that no canvas is as large as a photograph
+const ROWS_AT_ONCE = 128; // rows that are read back at a time, so that no canvas is as large as a photograph
 const AGAIN = "save it again as PNG or JPEG";
 
 /**
@@ -40,9 +41,12 @@ export async function decodePicture(file, kind) {
   }
   const format = formatOf(bytes);
   if (format === "video") throw refuse("is a video; save single frames of it as PNG or JPEG");
-  if (format === "HEIC" || format === "TIFF") throw refuse(`is ${format}, which is not read in a browser; ${AGAIN}`);
+  if (format === "HEIC" || format === "TIFF") {
+    throw refuse(`is ${format}, which is not read in a browser; ${AGAIN}`);
+  }
   if (isCutShort(bytes, format)) throw refuse("is cut short; copy it again from where it came");
-  const picture = format === "PNG" ? pictureOfSamples(await decodePng(bytes)) : await decodeByBrowser(bytes, format);
+  const picture =
+    format === "PNG" ? pictureOfSamples(await decodePng(bytes)) : await decodeByBrowser(bytes, format);
   if (picture === null) throw refuse(`cannot be decoded; ${AGAIN}`);
   return picture;
 }
@@ -111,17 +115,22 @@ async function decodeByBrowser(bytes, format) {
 
 /** Reads rows of a bitmap back, by a canvas no larger than a strip. */
 function readerOf(bitmap) {
-  const canvas = new OffscreenCanvas(bitmap.width, Math.min(STRIP, bitmap.height));
+  const canvas = new OffscreenCanvas(bitmap.width, Math.min(ROWS_AT_ONCE, bitmap.height));
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (context === null) throw new Refusal("this browser gives pages no canvas to read pictures by; use another browser.");
+  if (context === null) {
+    throw new Refusal("this browser gives pages no canvas to read pictures by; use another browser.");
+  }
   context.imageSmoothingEnabled = false;
   context.globalCompositeOperation = "copy";
+  const strip = (top, count) => {
+    context.drawImage(bitmap, 0, top, bitmap.width, count, 0, 0, bitmap.width, count);
+    return context.getImageData(0, 0, bitmap.width, count).data;
+  };
   return (top, count) => {
+    if (count <= canvas.height) return strip(top, count);
     const pixels = new Uint8ClampedArray(4 * bitmap.width * count);
     for (let row = 0; row < count; row += canvas.height) {
-      const some = Math.min(canvas.height, count - row);
-      context.drawImage(bitmap, 0, top + row, bitmap.width, some, 0, 0, bitmap.width, some);
-      pixels.set(context.getImageData(0, 0, bitmap.width, some).data, 4 * bitmap.width * row);
+      pixels.set(strip(top + row, Math.min(canvas.height, count - row)), 4 * bitmap.width * row);
     }
     return pixels;
   };
@@ -129,24 +138,27 @@ function readerOf(bitmap) {
 
 let readBack = null;
 
-/** Some browsers, against fingerprinting, change what a page reads back: σ of that would be of another picture. */
+/** Some browsers change, against fingerprinting, what a page reads back: σ would be of another picture. */
 function checkReadBack() {
   readBack ??= (async () => {
     const known = new ImageData(64, 64);
-    for (let at = 0; at < known.data.length; at++) known.data[at] = at % 4 === 3 ? 255 : (at * 37 + (at >> 6)) & 255;
+    for (let at = 0; at < known.data.length; at++) {
+      known.data[at] = at % 4 === 3 ? 255 : (at * 37 + (at >> 6)) & 255;
+    }
     const bitmap = await createImageBitmap(known);
     const found = readerOf(bitmap)(0, 64);
     bitmap.close();
     if (known.data.some((code, at) => Math.abs(code - found[at]) > 2)) {
       throw new Refusal(
-        "this browser changes what pages read of pictures, against fingerprinting; allow this page to read canvases.",
+        "this browser changes what pages read of pictures, against fingerprinting; " +
+          "allow this page to read canvases.",
       );
     }
   })();
   return readBack;
 }
 
-/** Where the segments up to the first scan begin and end, and what the frame header says of the size. ITU-T T.81, B. */
+/** Where the segments up to the first scan lie, and the size that the frame header says. ITU-T T.81, B. */
 function jpegSegments(bytes) {
   const segments = [];
   let size = null;

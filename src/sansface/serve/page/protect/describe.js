@@ -23,7 +23,7 @@ export function summaryOf(bundle, size) {
     neutral ? `Of ${counted(neutral, "neutral photograph")}: ${colours}.` : "No photograph in colour.",
     `Masks: ${maskWords(bundle, sensitive)}.`,
     "Of every photograph: its camera, in a frame that says nothing of your world.",
-    `The bounding sphere, from ${SOURCES[bundle.sphereSource]}, normalised: its place, size and direction are not told.`,
+    `The bounding sphere, from ${SOURCES[bundle.sphereSource]}; its place, size and direction are not told.`,
     "Not in it: colours of the sensitive photographs, backgrounds, file names, EXIF, thumbnails.",
     `In all ${size.toLocaleString("en")} bytes.`,
     "Protected is not anonymous: what is shared remains personal, likely biometric data.",
@@ -36,7 +36,8 @@ function counted(number, noun) {
 
 function sigmaWords({ operator, resolution, bits, noise, gain }) {
   const name = operator.blur ? `${operator.name} after a blur of ${operator.blur}` : operator.name;
-  return `${name}, ${resolution} pixels, ${counted(bits, "bit")}${noise ? `, noise ${noise}` : ""}${gain ? ", random gains" : ""}`;
+  const strengths = `${noise ? `, noise ${noise}` : ""}${gain ? ", random gains" : ""}`;
+  return `${name}, ${resolution} pixels, ${counted(bits, "bit")}${strengths}`;
 }
 
 function maskWords({ frames, resolution, share }, sensitive) {

@@ -19,7 +19,11 @@ export function evenDraw() {
   return evenDraws(1)[0];
 }
 
-/** @param {number} count @returns {Float64Array} of mean 0 and standard deviation 1, by Box and Muller's transform */
+/**
+ * Of mean 0 and standard deviation 1, by Box and Muller's transform.
+ * @param {number} count
+ * @returns {Float64Array}
+ */
 export function gaussianDraws(count) {
   const even = evenDraws(2 * count);
   return Float64Array.from({ length: count }, (_, at) => {

@@ -25,7 +25,8 @@ const LEVEL = 0.2;
  */
 export function withoutFrame(bundle) {
   const cameras = bundle.frames.map((frame) => frame.camera);
-  const before = bundle.frames.filter((frame) => frame.role === "sensitive").map((frame) => centerOf(frame.camera));
+  const sensitive = bundle.frames.filter((frame) => frame.role === "sensitive");
+  const before = sensitive.map((frame) => centerOf(frame.camera));
   const towards = meanOf(before.map((center) => center.map((value) => value / norm(center))));
   const rotation = upright(upDirection(cameras), towards);
   const frames = bundle.frames.map((frame) => ({ ...frame, camera: turned(frame.camera, rotation) }));
@@ -36,7 +37,7 @@ export function withoutFrame(bundle) {
 function upDirection(cameras) {
   const upward = meanOf(cameras.map((camera) => camera.camFromWorld.slice(4, 7))).map((value) => -value);
   const across = cameras.map((camera) => camera.camFromWorld.slice(0, 3));
-  const spread = [0, 1, 2].flatMap((i) => [0, 1, 2].map((j) => meanOf(across.map((axis) => [axis[i] * axis[j]]))[0]));
+  const spread = meanOf(across.map((axis) => axis.flatMap((one) => axis.map((other) => one * other))));
   const { values, vectors } = eigenSymmetric(spread);
   const level = vectors[0].map((value) => (dot(vectors[0], upward) >= 0 ? value : -value));
   if (values[1] > LEVEL && values[0] < LEVEL / 2) return level;

@@ -7,14 +7,16 @@ import { reduced } from "./reduce.js";
 const LONGEST = 512; // pixels
 
 /**
+ * The size of the stored picture, and a small one.
  * @param {File} file
- * @returns {Promise<{width: number, height: number, bitmap: ImageBitmap}>} size of the stored picture, and the small one
+ * @returns {Promise<{width: number, height: number, bitmap: ImageBitmap}>}
  */
 export async function lookAt(file) {
   const picture = await decodePicture(file, "photograph");
   try {
     const { width, height } = picture;
-    const camera = { K: [1, 0, 0, 0, 1, 0, 0, 0, 1], width, height, camFromWorld: [], distortion: [0, 0, 0, 0, 0] };
+    const K = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+    const camera = { K, width, height, camFromWorld: [], distortion: [0, 0, 0, 0, 0] };
     const all = { data: new Uint8Array(width * height).fill(1), most: 1 };
     const small = reduced(picture, all, camera, Math.min(LONGEST, Math.max(width, height)));
     const image = new ImageData(small.camera.width, small.camera.height);

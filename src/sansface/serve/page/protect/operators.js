@@ -26,7 +26,8 @@ function separable(rows) {
   return rows.flatMap((row) => [-0.5, 0, 0.5].map((side) => Math.fround((row / sum) * side)));
 }
 
-function makeOperator(name, kernelX, blur, { kernelY = transposed(kernelX), modulus = SUM_OF_NORMS, window = 0 } = {}) {
+function makeOperator(name, kernelX, blur, others = {}) {
+  const { kernelY = transposed(kernelX), modulus = SUM_OF_NORMS, window = 0 } = others;
   return { name, kernelX, kernelY, modulus, blur, window };
 }
 
@@ -109,11 +110,14 @@ export function sigmaOf(operator, colour, width, height) {
     }
     return { values, width: columns, height: rows };
   };
-  if (operator.modulus === NORM_OF_SUM) return Float32Array.from(sums((x, y) => (x + y) ** 2).values, Math.sqrt);
+  if (operator.modulus === NORM_OF_SUM) {
+    return Float32Array.from(sums((x, y) => (x + y) ** 2).values, (value) => Math.sqrt(value));
+  }
   const xx = sums((x) => x * x);
   const yy = sums((x, y) => y * y);
   if (operator.modulus === STRUCTURE_TENSOR) {
-    const [a, b, c] = [xx, sums((x, y) => x * y), yy].map((tensor) => smoothed(tensor, operator.window).values);
+    const tensor = [xx, sums((x, y) => x * y), yy];
+    const [a, b, c] = tensor.map((part) => smoothed(part, operator.window).values);
     return Float32Array.from(a, (_, at) => Math.sqrt(Math.sqrt(a[at] ** 2 + 2 * b[at] ** 2 + c[at] ** 2)));
   }
   return Float32Array.from(xx.values, (value, at) => Math.sqrt(value) + Math.sqrt(yy.values[at]));
@@ -143,7 +147,8 @@ function smoothed(image, deviation) {
 /** Weights of a Gaussian at whole pixels, cut off at three standard deviations; they sum to 1. */
 function gaussianWeights(deviation) {
   const most = Math.ceil(3 * deviation);
-  const weights = Array.from({ length: 2 * most + 1 }, (_, at) => Math.exp(-0.5 * ((at - most) / deviation) ** 2));
+  const places = Array.from({ length: 2 * most + 1 }, (_, at) => at - most);
+  const weights = places.map((place) => Math.exp(-0.5 * (place / deviation) ** 2));
   const total = weights.reduce((sum, weight) => sum + weight);
   return weights.map((weight) => Math.fround(weight / total));
 }

@@ -23,12 +23,15 @@ export async function readPhotograph({ file, mask, role }, camera) {
   try {
     checkSize(picture, camera, `photograph ${file.name}`);
     if (mask && picture.premultiplied && alphaCoverage(picture) !== null) {
-      throw new Refusal(`the photograph ${file.name} has a mask and transparent parts of its own; save it again as PNG.`);
+      throw new Refusal(
+        `the photograph ${file.name} has a mask and transparent parts of its own; save it again as PNG.`,
+      );
     }
     const coverage = mask ? await maskCoverage(mask, file.name, camera) : alphaCoverage(picture);
     if (coverage === null) {
       throw new Refusal(
-        `the ${role} photograph ${file.name} has no mask, so its background cannot be removed; draw or choose a mask.`,
+        `the ${role} photograph ${file.name} has no mask, so its background cannot be removed; ` +
+          "draw or choose a mask.",
       );
     }
     settle(coverage, mask?.name ?? file.name);
@@ -112,7 +115,6 @@ function checkSize({ width, height }, camera, what) {
   const hint = side
     ? "it lies on its side, perhaps by its EXIF orientation; rotate its pixels and drop the tag"
     : "resize neither by hand; give the intrinsics of this very file";
-  throw new Refusal(
-    `the ${what} is ${shown(width)} x ${shown(height)}, but its intrinsics are for ${camera.width} x ${camera.height}; ${hint}.`,
-  );
+  const [found, wanted] = [`${shown(width)} x ${shown(height)}`, `${camera.width} x ${camera.height}`];
+  throw new Refusal(`the ${what} is ${found}, but its intrinsics are for ${wanted}; ${hint}.`);
 }

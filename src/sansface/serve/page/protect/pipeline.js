@@ -54,10 +54,11 @@ export async function smallOf(frame, given) {
   } finally {
     picture.close();
   }
-  const kept = { name, role, camera: small.camera, mask: maskCodes(small), codes: null, sigma: null, shared: null };
+  const mask = maskCodes(small);
+  const kept = { name, role, camera: small.camera, mask, codes: null, sigma: null, shared: null };
   if (role === "neutral") return { ...kept, codes: neutralCodes(small, settings.bits) };
   if (settings.share !== "modulus") {
-    return { ...kept, sigma: new Float32Array(kept.mask.length), shared: new Uint8Array(kept.mask.length) };
+    return { ...kept, sigma: new Float32Array(mask.length), shared: new Uint8Array(mask.length) };
   }
   const { sigma, shared } = modulusOf(small, operatorNamed(settings.operator, settings.blur));
   if (!shared.includes(1)) {
@@ -81,7 +82,7 @@ export async function bundleOf(smalls, given) {
   checkRoles(smalls);
   const sphere = sphereOf(smalls, settings);
   checkOutside(smalls, sphere);
-  const most = smalls.reduce((value, { sigma }) => (sigma ? sigma.reduce((a, b) => Math.max(a, b), value) : value), 0);
+  const most = Math.max(0, ...smalls.map(({ sigma }) => (sigma ? sigma.reduce((a, b) => Math.max(a, b)) : 0)));
   const scale = settings.share === "modulus" ? Math.max(1, Math.ceil(most * SCALE_STEPS)) / SCALE_STEPS : 1;
   const inWorld = {
     frames: smalls.map((small) => finished(small, sphere, scale, settings)),
@@ -143,23 +144,27 @@ function checkRoles(smalls) {
   }
   if (sensitive === 0) {
     throw new Refusal(
-      "all frames are neutral, so there is nothing to protect; call every photograph sensitive in which any of the face shows.",
+      "all frames are neutral, so there is nothing to protect; call every photograph sensitive in which any of " +
+        "the face shows.",
     );
   }
   if (sensitive < MIN_SENSITIVE) {
     throw new Refusal(
-      `${sensitive} sensitive frames are too few; give ${MIN_SENSITIVE} or more of the face, or of what else is to be hidden.`,
+      `${sensitive} sensitive frames are too few; give ${MIN_SENSITIVE} or more of the face, or of ` +
+        "what else is to be hidden.",
     );
   }
 }
 
 /** What the user says, else what the capture says, else the masks' visual hull, else the cameras. */
 function sphereOf(smalls, { center, radius, sphere, share }) {
-  let given = sphere === null ? null : { center: Array.from(sphere.center), radius: sphere.radius, source: "given" };
+  const said = { center: Array.from(sphere?.center ?? []), radius: sphere?.radius, source: "given" };
+  let given = sphere === null ? null : said;
   if (given === null && (center === null || radius === null)) {
     // Of a sensitive photograph whose outline stays, not even the sphere may tell.
     const told = smalls.filter((small) => share !== "camera" || small.role === "neutral");
-    const hull = told.length ? sphereFromMasks(told.map(({ camera }) => camera), told.map(({ mask }) => mask)) : null;
+    const cameras = told.map(({ camera }) => camera);
+    const hull = told.length ? sphereFromMasks(cameras, told.map(({ mask }) => mask)) : null;
     given = hull ?? sphereFromCameras(smalls.map(({ camera }) => camera));
   }
   if (center === null && radius === null) return given;

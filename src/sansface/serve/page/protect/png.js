@@ -36,7 +36,9 @@ export async function decodePng(bytes) {
   const bits = CHANNELS[colour] * depth;
   const passes = (interlace ? ADAM7 : [[0, 0, 1, 1]])
     .map(([left, top, across, down]) => ({
-      left, top, across, down, columns: Math.ceil((width - left) / across), rows: Math.ceil((height - top) / down),
+      left, top, across, down,
+      columns: Math.ceil((width - left) / across),
+      rows: Math.ceil((height - top) / down),
     }))
     .filter((pass) => pass.columns > 0 && pass.rows > 0);
   const lengthOf = (pass) => pass.rows * (1 + Math.ceil((pass.columns * bits) / 8));
@@ -45,14 +47,15 @@ export async function decodePng(bytes) {
   if (raw === null) return null;
   const channels = CHANNELS[colour];
   const data = new (depth === 16 ? Uint16Array : Uint8Array)(width * height * channels);
+  const samples = { width, height, channels, data };
+  const factor = colour === PALETTE ? 1 : 255 / (2 ** Math.min(depth, 8) - 1);
   let at = 0;
   for (const pass of passes) {
     const part = raw.subarray(at, at + lengthOf(pass));
     if (!unfilter(part, pass.rows, Math.max(1, bits >> 3))) return null;
-    spread(part, pass, depth, channels, colour === PALETTE ? 1 : 255 / (2 ** Math.min(depth, 8) - 1), data, width);
+    spread(part, pass, depth, factor, samples);
     at += lengthOf(pass);
   }
-  const samples = { width, height, channels, data };
   if (colour === PALETTE) return coloured(samples, palette, transparent);
   return colour === 2 && transparent ? keyed(samples, transparent) : samples;
 }
@@ -131,9 +134,10 @@ function paeth(left, above, corner) {
 }
 
 /** The samples of one pass to their places; those of fewer than 8 bits times `factor`. */
-function spread(raw, { left, top, across, down, columns, rows }, depth, channels, factor, data, width) {
+function spread(raw, { left, top, across, down, columns, rows }, depth, factor, { width, channels, data }) {
   const stride = raw.length / rows;
   const samples = columns * channels;
+  const few = (1 << depth) - 1;
   for (let row = 0; row < rows; row++) {
     const from = row * stride + 1;
     const to = ((top + row * down) * width + left) * channels;
@@ -145,7 +149,10 @@ function spread(raw, { left, top, across, down, columns, rows }, depth, channels
       const place = to + (across === 1 ? k : Math.floor(k / channels) * across * channels + (k % channels));
       if (depth === 16) data[place] = (raw[from + 2 * k] << 8) | raw[from + 2 * k + 1];
       else if (depth === 8) data[place] = raw[from + k];
-      else data[place] = factor * ((raw[from + ((k * depth) >> 3)] >> (8 - depth - ((k * depth) & 7))) & ((1 << depth) - 1));
+      else {
+        const bit = k * depth;
+        data[place] = factor * ((raw[from + (bit >> 3)] >> (8 - depth - (bit & 7))) & few);
+      }
     }
   }
 }

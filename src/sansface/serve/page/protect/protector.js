@@ -24,7 +24,7 @@ const MOST_WORKERS = 4;
  */
 export function missingFeatures() {
   const needed = [
-    [globalThis.isSecureContext && globalThis.crypto?.subtle, "checksums (Web Crypto); open the page by https, or from this machine"],
+    [globalThis.crypto?.subtle, "checksums (Web Crypto); open the page by https, or from this machine"],
     [globalThis.Worker, "Web Workers"],
     [globalThis.createImageBitmap, "decoding pictures off the screen (createImageBitmap)"],
     [globalThis.OffscreenCanvas, "reading pictures off the screen (OffscreenCanvas)"],
@@ -135,7 +135,7 @@ export class Protector {
       try {
         worker.postMessage(job.request);
       } catch {
-        this.#done(worker).reject(new Refusal("this is no file or setting that can be worked on; choose it again."));
+        this.#done(worker).reject(new Refusal("this is no file that can be worked on; choose it again."));
       }
     }
   }
@@ -154,7 +154,8 @@ export class Protector {
       this.#running.delete(worker);
       this.#workers.delete(worker);
       worker.terminate();
-      job?.reject(new Refusal("the browser stopped a worker, perhaps for want of memory; close other pages and try again."));
+      const words = "the browser stopped a worker, perhaps for want of memory; close other pages and try again.";
+      job?.reject(new Refusal(words));
       this.#serve();
     });
     return worker;
@@ -176,5 +177,6 @@ function settingsOfPhotograph(settings) {
 
 /** One photograph a worker: a phone has little memory, and pages are told how much. */
 function workersAtMost() {
-  return Math.max(1, Math.min(MOST_WORKERS, navigator.hardwareConcurrency ?? 2, (navigator.deviceMemory ?? 8) / 2));
+  const { hardwareConcurrency = 2, deviceMemory = 8 } = navigator;
+  return Math.max(1, Math.min(MOST_WORKERS, hardwareConcurrency, deviceMemory / 2));
 }

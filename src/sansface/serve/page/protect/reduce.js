@@ -68,7 +68,9 @@ class AreaMean {
     narrowed(values, parts, narrow);
     while (row > rows.last[this.row]) this.row++;
     for (let target = this.row; target < rows.count && rows.first[target] <= row; target++) {
-      const weight = row === rows.first[target] ? rows.head[target] : row === rows.last[target] ? rows.tail[target] : rows.count;
+      let weight = rows.count;
+      if (row === rows.first[target]) weight = rows.head[target];
+      else if (row === rows.last[target]) weight = rows.tail[target];
       const to = target * narrow.length;
       for (let k = 0; k < narrow.length; k++) sums[to + k] += weight * narrow[k];
     }
@@ -77,15 +79,15 @@ class AreaMean {
 
 /** Which source pixels each of `count` equal parts covers, and how much of the first and the last of them. */
 function partsOf(size, count) {
-  const parts = { count, first: new Int32Array(count), last: new Int32Array(count), head: new Float64Array(count), tail: new Float64Array(count) };
+  const [first, last, head, tail] = Array.from({ length: 4 }, () => new Float64Array(count));
   for (let part = 0; part < count; part++) {
     const [begin, end] = [part * size, (part + 1) * size];
-    parts.first[part] = Math.floor(begin / count);
-    parts.last[part] = Math.ceil(end / count) - 1;
-    parts.head[part] = Math.min(end, (parts.first[part] + 1) * count) - begin;
-    parts.tail[part] = end - Math.max(begin, parts.last[part] * count);
+    first[part] = Math.floor(begin / count);
+    last[part] = Math.ceil(end / count) - 1;
+    head[part] = Math.min(end, (first[part] + 1) * count) - begin;
+    tail[part] = end - Math.max(begin, last[part] * count);
   }
-  return parts;
+  return { count, first, last, head, tail };
 }
 
 function narrowed(values, { count, first, last, head, tail }, result) {
@@ -130,7 +132,8 @@ function* premultipliedRows(picture, coverage, camera) {
     const places = distortedPlaces(camera, top, count);
     const first = Math.min(height - 1, Math.max(0, Math.floor(places.least) - 1));
     const last = Math.min(height, Math.max(first + 1, Math.ceil(places.largest) + 2));
-    const source = { codes: picture.rows(first, last - first), channels: picture.channels, coverage: coverage.data, first, last, width };
+    const codes = picture.rows(first, last - first);
+    const source = { codes, channels: picture.channels, coverage: coverage.data, first, last, width };
     for (let row = 0; row < count; row++) {
       sampled(source, places, row * width, values);
       yield { row: top + row, values };
@@ -253,5 +256,6 @@ export function maskCodes({ coverage }) {
 /** (h, w): 0 = withheld, else code = 1 + round(σ / scale · (levels − 1)). */
 export function sensitiveCodes(sigma, shared, scale, bits) {
   const steps = levelsOf(bits) - 1;
-  return wordOf(bits).from(sigma, (value, at) => (shared[at] ? 1 + rint(Math.min(1, Math.max(0, value / scale)) * steps) : 0));
+  const codeOf = (value) => 1 + rint(Math.min(1, Math.max(0, value / scale)) * steps);
+  return wordOf(bits).from(sigma, (value, at) => (shared[at] ? codeOf(value) : 0));
 }

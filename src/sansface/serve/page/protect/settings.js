@@ -56,12 +56,16 @@ export function checkedSettings(given) {
   const { resolution, bits, noise, gain, share, shareMasks, center, radius, sphere, unit } = settings;
   const whole = (value, least, most) => Number.isInteger(value) && value >= least && value <= most;
   const within = (value, least, most) => typeof value === "number" && value >= least && value <= most;
-  const place = (value) => value?.length === 3 && Array.from(value).every((part) => within(part, -MAX_WORLD, MAX_WORLD));
+  const near = (value) => within(value, -MAX_WORLD, MAX_WORLD);
+  const place = (value) => value?.length === 3 && Array.from(value).every(near);
   const wide = (value) => within(value, 0, MAX_WORLD) && value > 0;
   const check = (fine, sentence) => {
     if (!fine) throw new Refusal(sentence);
   };
-  check(whole(resolution, ...RESOLUTIONS), `the resolution ${shown(resolution)} is not ${RESOLUTIONS.join(" to ")}; choose another.`);
+  check(
+    whole(resolution, ...RESOLUTIONS),
+    `the resolution ${shown(resolution)} is not ${RESOLUTIONS.join(" to ")}; choose another.`,
+  );
   check(whole(bits, 1, MAX_BITS), `${shown(bits)} bits are not 1 to ${MAX_BITS}; choose another number.`);
   check(within(noise, 0, MAX_NOISE), `the noise ${shown(noise)} is not 0 to ${MAX_NOISE}; choose another.`);
   check(within(gain, LEAST_GAIN, 1), `the gain ${shown(gain)} is not ${LEAST_GAIN} to 1; choose another.`);
@@ -69,7 +73,8 @@ export function checkedSettings(given) {
   check(typeof shareMasks === "boolean", "sharing masks is neither on nor off; choose one.");
   check(
     share === "modulus" || (noise === 0 && gain === 1),
-    `of sensitive photographs the ${share} is shared and no σ, so noise and gain have nothing to act on; leave them out.`,
+    `of sensitive photographs the ${share} is shared and no σ, so noise and gain have nothing to act on; ` +
+      "leave them out.",
   );
   check(share !== "outline" || shareMasks, "outlines are to be shared, and masks are not; share masks.");
   check(center === null || place(center), "the center is not three finite numbers; give it again.");

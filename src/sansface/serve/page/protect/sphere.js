@@ -79,7 +79,8 @@ export function sphereFromCameras(cameras) {
   if (median(depths) <= 0) {
     throw new Refusal("the cameras look away from each other; check the poses, or give center and radius.");
   }
-  const radii = cameras.map(({ K, width, height }, at) => (Math.max(depths[at], 0) * Math.min(width / K[0], height / K[4])) / 2);
+  const halves = cameras.map(({ K, width, height }) => Math.min(width / K[0], height / K[4]) / 2);
+  const radii = halves.map((half, at) => Math.max(depths[at], 0) * half);
   return { center, radius: outsideCameras(median(radii), center, cameras), source: "cameras" };
 }
 
@@ -94,7 +95,7 @@ function median(values) {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-/** Centres of the voxels of a box that no camera carves away and `SEEN` of the cameras see: x, y, z, x, y, z, ... */
+/** x, y, z, x, ... of a box's voxels that no camera carves away and `SEEN` of the cameras see. */
 function carved(low, high, voxels, views) {
   const places = low.map((value, axis) =>
     Float64Array.from({ length: voxels }, (_, k) => value + ((k + 0.5) / voxels) * (high[axis] - value)),

@@ -16,7 +16,8 @@ export function parseStrictly(text, name) {
       return part;
     });
   } catch (error) {
-    throw error instanceof Refusal ? error : refuse(/NaN|Infinity/.test(text) ? "it holds NaN or Infinity, or is damaged" : "it is damaged, or no JSON");
+    if (error instanceof Refusal) throw error;
+    throw refuse(/NaN|Infinity/.test(text) ? "it holds NaN or Infinity, or is damaged" : "it is damaged");
   }
   if (namesAKeyTwice(text)) throw refuse("it names a key twice");
   return value;

@@ -18,8 +18,9 @@ const TASKS = {
   async reduce({ frame, settings }) {
     const small = await smallOf(frame, settings);
     const preview = previewOf(small, checkedSettings(settings));
-    const arrays = [small.mask, small.codes, small.sigma, small.shared, preview.data].filter((array) => array !== null);
-    return { result: { small, preview }, moved: arrays.map((array) => array.buffer) };
+    const arrays = [small.mask, small.codes, small.sigma, small.shared, preview.data];
+    const moved = arrays.filter((array) => array !== null).map((array) => array.buffer);
+    return { result: { small, preview }, moved };
   },
   async bundle({ smalls, settings }) {
     const result = await bundleOf(smalls, settings);
@@ -32,9 +33,8 @@ globalThis.addEventListener("message", async ({ data }) => {
     const { result, moved } = await TASKS[data.task](data);
     globalThis.postMessage({ result }, { transfer: moved });
   } catch (error) {
-    const name = data.frame?.file?.name ?? data.file?.name;
-    const kind = error instanceof RangeError ? "there is not enough memory for it" : `an error of the page's own (${error?.message ?? error})`;
-    const words = `${name ?? "the bundle"} could not be worked on: ${kind}; close other pages and try again.`;
+    const what = data.frame?.file?.name ?? data.file?.name ?? "the bundle";
+    const words = `${what} could not be worked on (${error?.message ?? error}); close other pages and try again.`;
     globalThis.postMessage({ error: error instanceof Refusal ? error.message : words });
   }
 });

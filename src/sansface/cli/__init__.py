@@ -25,6 +25,7 @@ from sansface.cli.evaluate import Evaluate
 from sansface.cli.head import Head
 from sansface.cli.keys import NewKey
 from sansface.cli.neural_head import TrainNeuralHead
+from sansface.cli.page import Page
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.serve import Serve
@@ -40,6 +41,7 @@ VERBS = {
     "protect": Protect,
     "convert": Convert,
     "inspect": Inspect,
+    "page": Page,
     "reconstruct": Reconstruct,
     "render": Render,
     "template": TrainTemplate,
@@ -70,6 +72,7 @@ Verb = (
     | Protect
     | Convert
     | Inspect
+    | Page
     | Reconstruct
     | Render
     | TrainTemplate

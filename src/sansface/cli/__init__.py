@@ -15,6 +15,7 @@ from sansface import __version__
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
+from sansface.cli.backup import Backup
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
@@ -54,6 +55,7 @@ VERBS = {
     "bench": Bench,
     "assets": Assets,
     "worker": Worker,
+    "backup": Backup,
 }
 
 
@@ -82,6 +84,7 @@ Verb = (
     | Bench
     | Assets
     | Worker
+    | Backup
 )
 
 

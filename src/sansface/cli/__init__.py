@@ -30,6 +30,7 @@ from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.serve import Serve
 from sansface.cli.template import TrainTemplate
+from sansface.cli.worker import Batch, Worker
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -59,6 +60,8 @@ VERBS = {
     "serve": Serve,
     "account": Account,
     "assets": Assets,
+    "worker": Worker,
+    "batch": Batch,
     "backup": Backup,
 }
 
@@ -90,6 +93,8 @@ Verb = (
     | Serve
     | Account
     | Assets
+    | Worker
+    | Batch
     | Backup
 )
 

@@ -1,7 +1,7 @@
 """The service's database: SQLite for one machine, PostgreSQL for several, the same tables in both.
 
 Transactions are short everywhere. On SQLite each one locks for writing as it begins, so that none that has
-read already finds the file locked when it wants to write; `reading` gives an engine whose transactions do not.
+read already finds the file locked when it wants to write; those of the engine that `reading` gives do not.
 """
 
 import os
@@ -26,6 +26,15 @@ BUSY_SECONDS = 30
 
 _MIGRATING = 0x5A45FACE
 """PostgreSQL's advisory lock that is held while tables are made or changed."""
+
+_NOTICE_DEATH = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""PostgreSQL's own options: that a host vanished without a word is noticed in half a minute."""
 
 
 def open_database(url: str) -> Engine:
@@ -52,7 +61,7 @@ def open_database(url: str) -> Engine:
                 pool_pre_ping=True,  # after a restart of the database the pool's connections are dead
                 pool_size=10,
                 max_overflow=20,
-                connect_args={"connect_timeout": 10},
+                connect_args=_NOTICE_DEATH,
             )
         case other:
             raise SansfaceError(f"a database of the kind {other} is not supported; use sqlite or postgresql.")

@@ -111,7 +111,7 @@ def _referred_to(engine: Engine, names: list[str]) -> tuple[set[str], set[str]]:
         open_still = Job.state.in_((State.QUEUED, State.RUNNING))
         rows = session.execute(select(Job.id, Job.attempt).where(Job.id.in_(ids), open_still))
         attempts = {id: attempt for id, attempt in rows}
-        stored = set(session.scalars(select(ResultFile.stored).where(ResultFile.stored.in_(names))))
+        stored = set(session.scalars(select(ResultFile.stored).where(ResultFile.job_id.in_(ids))))
 
     def is_wanted(name: str) -> bool:
         folder, id, *rest = name.split("/")

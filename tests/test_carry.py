@@ -36,6 +36,10 @@ def other(model: HeadModel, head: FittedHead, seed: int) -> tuple[np.ndarray, np
     return old, laid_on(head.vertices(model, (head.identity + noise).clip(-MOST, MOST)), old)
 
 
+def nothing(head: FittedHead) -> np.ndarray:
+    return np.zeros((head.camera.height, head.camera.width), dtype=bool)
+
+
 def centres(way: Carried) -> np.ndarray:
     left, top, width, height = way.box
     x, y = np.arange(width) + left + 0.5, np.arange(height) + top + 0.5
@@ -53,7 +57,7 @@ def moved_by(head: FittedHead, right: float, down: float) -> FittedHead:
 @pytest.mark.parametrize("pose", range(len(POSES)))
 def test_no_change_of_shape_moves_nothing(model, heads, pose):
     head = heads[pose]
-    way = carried(model, head, head.vertices(model), head.vertices(model))
+    way = carried(model, head, head.vertices(model), head.vertices(model), nothing(head))
     assert way is not None
     np.testing.assert_array_equal(way.source, centres(way).astype(np.float32))
     picture = np.random.default_rng(0).integers(0, 256, (head.camera.height, head.camera.width, 3), np.uint8)
@@ -63,7 +67,7 @@ def test_no_change_of_shape_moves_nothing(model, heads, pose):
 @pytest.mark.parametrize("pose", range(len(POSES)))
 def test_the_map_is_still_beyond_the_rings_and_has_no_folds(model, heads, pose):
     for seed in (3, 6, 14, 30):
-        way = carried(model, heads[pose], *other(model, heads[pose], seed))
+        way = carried(model, heads[pose], *other(model, heads[pose], seed), nothing(heads[pose]))
         assert way is not None
         still = way.moved == 0
         assert 0.02 < still.mean() < 0.6
@@ -78,7 +82,7 @@ def test_the_map_is_still_beyond_the_rings_and_has_no_folds(model, heads, pose):
 def test_a_large_picture_moves_as_a_small_one(model):
     """So the plate is as stiff, in distances between the eyes, at any size."""
     small, large = (fitted(model, 0, 10, 0, eyes) for eyes in (40, 160))
-    ways = [carried(model, head, *other(model, head, 6)) for head in (small, large)]
+    ways = [carried(model, head, *other(model, head, 6), nothing(head)) for head in (small, large)]
     shifts = [
         np.abs(way.source - centres(way)).max() / head.eyes
         for way, head in zip(ways, (small, large), strict=True)
@@ -90,7 +94,7 @@ def test_the_face_moves_with_its_shape(model, heads):
     """Where a place of the new face stands, there is what stood at the same place of the old one."""
     for pose, head in enumerate(heads):
         old, new = other(model, head, 50 + pose)
-        way = carried(model, head, old, new)
+        way = carried(model, head, old, new, nothing(head))
         assert way is not None
         was, _ = head.camera.project(old[: carry.NARROW])
         now, _ = head.camera.project(new[: carry.NARROW])
@@ -118,7 +122,7 @@ def test_laid_on_takes_a_similarity_back(scale, seed):
 
 def test_a_face_that_is_cut_off_moves_up_to_the_pictures_rim(model, heads):
     head = moved_by(heads[0], heads[0].camera.width / 2, 0)
-    way = carried(model, head, *other(model, head, 0))
+    way = carried(model, head, *other(model, head, 0), nothing(head))
     assert way is not None
     left, top, width, height = way.box
     assert left >= 0
@@ -130,9 +134,27 @@ def test_a_face_that_is_cut_off_moves_up_to_the_pictures_rim(model, heads):
     assert np.isfinite(way.source).all()
 
 
+def test_what_stays_does_not_move_and_what_is_beside_it_moves_little(model, heads):
+    head = heads[0]
+    shapes, still = other(model, head, 0), nothing(head)
+    free = carried(model, head, *shapes, still)
+    still[:, : int(head.landmarks[:, 0].mean())] = True
+    way = carried(model, head, *shapes, still)
+    assert free is not None
+    assert way is not None
+    left, top, width, height = way.box
+    fixed = still[top : top + height, left : left + width]
+    moves = np.linalg.norm(way.source - centres(way), axis=2)
+    assert (moves[fixed] == 0).all()
+    edge = ~fixed & np.roll(fixed, 1, axis=1)
+    assert moves[edge].max() < 0.05 * head.eyes  # no tear along it
+    far = ~fixed & ~cv2.dilate(fixed.astype(np.uint8), np.ones((1, int(head.eyes)))).astype(bool)
+    np.testing.assert_array_equal(way.moved[far], free.moved[far])
+
+
 def test_a_face_beside_the_picture_is_not_carried(model, heads):
     head = moved_by(heads[0], 3 * heads[0].camera.width, 0)
-    assert carried(model, head, *other(model, head, 0)) is None
+    assert carried(model, head, *other(model, head, 0), nothing(head)) is None
 
 
 def test_parts_and_pixels_are_those_of_the_box():

@@ -7,6 +7,7 @@ import pytest
 
 from painted import astronaut
 from sansface import cli
+from sansface.deidentify.around import alone
 from sansface.deidentify.carry import laid_on
 from sansface.deidentify.change import appearance_of, change
 from sansface.deidentify.faces import Tools, find
@@ -62,7 +63,7 @@ def test_pose_is_held(tools):
     light = appearance_of(tools.model, head, photograph, faces.hidden, np.random.default_rng(0))
     for seed in range(4):
         face = another(head.identity, light.albedo, 1.0, np.random.default_rng(seed))
-        common = (head, photograph, faces.hidden, light, face, step_two(1.0))
+        common = (head, photograph, alone(faces.hidden), light, face, step_two(1.0))
         for name, (picture, _) in (
             ("plain", change(tools.model, *common)),
             ("held", change_held(tools, *common)),

@@ -6,6 +6,7 @@ import pytest
 
 from painted import camera_of_fit, drawn, head_model, painted, shape
 from sansface.deidentify import change as c
+from sansface.deidentify.around import alone
 from sansface.deidentify.change import Face, StepTwo, appearance_of, change, gaze_of
 from sansface.deidentify.redraw import Redrawing, features, inner
 from sansface.heads.appearance import Appearance
@@ -52,7 +53,7 @@ def taken(model) -> tuple[np.ndarray, FittedHead, Appearance]:
 def test_who_stays_and_keeps_all_detail_stays_as_is(model, taken):
     photograph, head, looks = taken
     same = Face(head.identity, looks.albedo)
-    result, touched = change(model, head, photograph, nothing(photograph), looks, same, WHOLE)
+    result, touched = change(model, head, photograph, alone(nothing(photograph)), looks, same, WHOLE)
     assert np.abs(result.astype(int) - photograph)[touched].mean() < 1.5
     assert touched.any()
 
@@ -60,7 +61,7 @@ def test_who_stays_and_keeps_all_detail_stays_as_is(model, taken):
 def test_another_face_is_another_picture_and_only_where_it_says(model, taken):
     photograph, head, looks = taken
     result, touched = change(
-        model, head, photograph, nothing(photograph), looks, another(head, looks), StepTwo()
+        model, head, photograph, alone(nothing(photograph)), looks, another(head, looks), StepTwo()
     )
     differs = (result != photograph).any(axis=2)
     assert differs.sum() > 500
@@ -79,13 +80,13 @@ def test_nothing_is_drawn_on_what_is_hidden(model, taken):
     hidden = nothing(photograph)
     hidden[:, : int(head.landmarks[:, 0].mean())] = True  # a curtain before half of the face
     still = StepTwo(carry=False)
-    result, _ = change(model, head, photograph, hidden, looks, another(head, looks), still)
+    result, _ = change(model, head, photograph, alone(hidden), looks, another(head, looks), still)
     margin = int(0.3 * head.eyes)
     behind = hidden & ~cv2.dilate((~hidden).astype(np.uint8), np.ones((2 * margin, 2 * margin))).astype(bool)
     np.testing.assert_array_equal(result[behind], photograph[behind])
     assert (result != photograph)[~hidden].any()
     shown, _ = change(
-        model, head, photograph, hidden, looks, another(head, looks), StepTwo(carry=False, hair=False)
+        model, head, photograph, alone(hidden), looks, another(head, looks), StepTwo(carry=False, hair=False)
     )
     assert (shown != photograph)[behind].any()
 
@@ -94,7 +95,7 @@ def test_each_part_left_out_gives_another_picture(model, taken):
     photograph, head, looks = taken
     face = another(head, looks)
     whole = [
-        change(model, head, photograph, nothing(photograph), looks, face, how)[0]
+        change(model, head, photograph, alone(nothing(photograph)), looks, face, how)[0]
         for how in (StepTwo(), StepTwo(carry=False), StepTwo(relight=False), WHOLE)
     ]
     for k, one in enumerate(whole):
@@ -112,7 +113,7 @@ def test_a_face_cut_off_by_the_rim_is_changed_up_to_it(model, taken, cut):
     part = np.ascontiguousarray(photograph[low[1] : high[1], low[0] : high[0]])
     moved = fit_head(model, head.landmarks - low, part.shape[1::-1])
     looks = appearance_of(model, moved, part, nothing(part), np.random.default_rng(0))
-    result, touched = change(model, moved, part, nothing(part), looks, another(head, looks), StepTwo())
+    result, touched = change(model, moved, part, alone(nothing(part)), looks, another(head, looks), StepTwo())
     assert result.shape == part.shape
     np.testing.assert_array_equal(result[~touched], part[~touched])
     rim = {(0, 0.5): np.s_[0], (0.45, 0): np.s_[:, 0], (-0.5, 0): np.s_[:, -1], (0, -0.45): np.s_[-1]}[cut]
@@ -123,7 +124,7 @@ def test_a_face_beside_the_picture_leaves_it_as_it_is(model, taken):
     photograph, head, looks = taken
     away = fit_head(model, head.landmarks + 5000, photograph.shape[1::-1])
     result, touched = change(
-        model, away, photograph, nothing(photograph), looks, another(head, looks), StepTwo()
+        model, away, photograph, alone(nothing(photograph)), looks, another(head, looks), StepTwo()
     )
     np.testing.assert_array_equal(result, photograph)
     assert not touched.any()
@@ -135,10 +136,10 @@ def test_a_large_face_drawn_coarsely_looks_as_if_drawn_finely(model, monkeypatch
     assert photograph.shape[0] == 1500
     looks = appearance_of(model, head, photograph, nothing(photograph), np.random.default_rng(0))
     face = another(head, looks)
-    coarse, touched = change(model, head, photograph, nothing(photograph), looks, face, StepTwo())
+    coarse, touched = change(model, head, photograph, alone(nothing(photograph)), looks, face, StepTwo())
     monkeypatch.setattr(c, "COARSEST", 5000)
     monkeypatch.setattr(c, "FINEST", 1.0)
-    fine, _ = change(model, head, photograph, nothing(photograph), looks, face, StepTwo())
+    fine, _ = change(model, head, photograph, alone(nothing(photograph)), looks, face, StepTwo())
     off = np.abs(coarse.astype(int) - fine).max(axis=2)
     assert off[touched].mean() < 4
     assert np.percentile(off[touched], 99) < 40
@@ -161,7 +162,7 @@ def test_of_a_large_faces_pores_no_more_stays_than_of_a_small_ones(model):
     face = another(head, looks)
 
     def pores(how: StepTwo) -> float:
-        result, _ = change(model, head, grainy, nothing(grainy), looks, face, how)
+        result, _ = change(model, head, grainy, alone(nothing(grainy)), looks, face, how)
         side, found = int(0.15 * head.eyes), []
         for column, row in head.landmarks[[50, 280]].astype(int):  # the cheeks
             part = result[row - side : row + side, column - side : column + side].astype(np.float32)

@@ -27,6 +27,7 @@ from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
+from sansface.cli.worker import Worker
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -53,6 +54,7 @@ VERBS = {
     "audit": Audit,
     "bench": Bench,
     "assets": Assets,
+    "worker": Worker,
     "backup": Backup,
 }
 
@@ -81,6 +83,7 @@ Verb = (
     | Audit
     | Bench
     | Assets
+    | Worker
     | Backup
 )
 

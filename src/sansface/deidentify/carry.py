@@ -68,12 +68,15 @@ def laid_on(vertices: np.ndarray, onto: np.ndarray) -> np.ndarray:
     return scale * (vertices - middle_a) @ turn.T + middle_b
 
 
-def carried(model: HeadModel, head: FittedHead, old: np.ndarray, new: np.ndarray) -> Carried | None:
+def carried(
+    model: HeadModel, head: FittedHead, old: np.ndarray, new: np.ndarray, still: np.ndarray
+) -> Carried | None:
     """How the photograph follows from one shape to another.
 
     Args:
         head: on the photograph.
         old, new: (n, 3) vertices as they were, and as they shall be.
+        still: (h, w) bool: what stays where it is.
 
     Returns:
         None where the face lies beside the picture.
@@ -91,11 +94,12 @@ def carried(model: HeadModel, head: FittedHead, old: np.ndarray, new: np.ndarray
     right, bottom = np.minimum(np.ceil(rings[1].max(axis=0)).astype(int), (camera.width, camera.height))
     if right - left < 2 or bottom - top < 2:
         return None
-    still = np.concatenate([_thinned(ring) for ring in rings])
-    knots = np.concatenate([now[centres], still])
-    shifts = np.concatenate([(was - now)[centres], np.zeros_like(still)])
+    fixed = np.concatenate([_thinned(ring) for ring in rings])
+    knots = np.concatenate([now[centres], fixed])
+    shifts = np.concatenate([(was - now)[centres], np.zeros_like(fixed)])
     box = int(left), int(top), int(right - left), int(bottom - top)
-    moved = _within(rings[0] - (left, top), *box[2:], reach=0.12 * float(np.ptp(was, axis=0).max()))
+    reach = max(0.12 * float(np.ptp(was, axis=0).max()), 1.0)
+    moved = _within(rings[0] - (left, top), *box[2:], reach) * _off(still[top:bottom, left:right], reach)
     pixels = np.stack(np.meshgrid(np.arange(box[2]) + left, np.arange(box[3]) + top), axis=-1) + 0.5
     source = pixels.astype(np.float32)
     for stiff in STIFF:
@@ -133,7 +137,18 @@ def _within(ring: np.ndarray, width: int, height: int, reach: float) -> np.ndarr
     cv2.fillConvexPoly(inside, np.rint(ring * 16).astype(np.int32), 1, shift=4)
     # Beyond the picture's own rim the face goes on: only the ring counts, so the rim is no border here.
     depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    share = np.clip(depth / max(reach, 1.0), 0, 1)
+    return _eased(depth / reach)
+
+
+def _off(still: np.ndarray, reach: float) -> np.ndarray:
+    """(h, w) float32: exactly 0 on what stays, growing to 1 over `reach` pixels beside it."""
+    if not still.any():
+        return np.ones(still.shape, dtype=np.float32)
+    return _eased(cv2.distanceTransform((~still).astype(np.uint8), cv2.DIST_L2, 5) / reach)
+
+
+def _eased(share: np.ndarray) -> np.ndarray:
+    share = np.clip(share, 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
 
 

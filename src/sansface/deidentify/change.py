@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from sansface.deidentify.around import Around
 from sansface.deidentify.carry import carried, laid_on
 from sansface.deidentify.redraw import FAINT, Drawing, Redrawing, inner, redraw
 from sansface.heads.appearance import Appearance, fit_appearance
@@ -90,7 +91,7 @@ def change(
     model: HeadModel,
     head: FittedHead,
     photograph: np.ndarray,
-    hidden: np.ndarray,
+    around: Around,
     appearance: Appearance,
     face: Face,
     how: StepTwo,
@@ -102,7 +103,7 @@ def change(
     Args:
         head, appearance: of the face, fitted to the photograph.
         photograph: (h, w, 3) uint8 sRGB.
-        hidden: (h, w) bool: hair and whatever else lies before faces.
+        around: what stands before the face and beside it.
         face: who is to be seen instead.
         new: (n, 3) vertices of that face in the head's place; None for the head's own pose and expression.
         gaze: see `gaze_of`, which finds it where it is not given.
@@ -112,7 +113,7 @@ def change(
     """
     old = head.vertices(model)
     new = laid_on(head.vertices(model, face.identity), old) if new is None else new
-    way = carried(model, head, old, new if how.carry else old)
+    way = carried(model, head, old, new if how.carry else old, around.still)
     result, touched = photograph.copy(), np.zeros(photograph.shape[:2], dtype=bool)
     if way is None:
         return result, touched
@@ -124,9 +125,8 @@ def change(
     moved = way.pixels(photograph)
     base = linear(np.arange(256) / 255.0).astype(np.float32)[moved]
     fine = cv2.resize(base, size, interpolation=cv2.INTER_LINEAR if finer > 1 else cv2.INTER_AREA)
-    before = (
-        way.pixels((255 * hidden).astype(np.uint8)) > 127 if how.hair else np.zeros((height, width), bool)
-    )
+    hidden = around.hidden if how.hair else np.zeros_like(around.hidden)
+    before = way.pixels((255 * hidden).astype(np.uint8)) > 127
     before = cv2.resize(before.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     light = appearance.light if how.relight else _even(appearance.light)
     gaze = gaze_of(model, head, photograph) if gaze is None else gaze

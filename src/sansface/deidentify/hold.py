@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from sansface.deidentify.around import Around
 from sansface.deidentify.carry import NARROW, laid_on
 from sansface.deidentify.change import Face, StepTwo, change, gaze_of
 from sansface.deidentify.faces import Tools
@@ -47,7 +48,7 @@ def change_held(
     tools: Tools,
     head: FittedHead,
     photograph: np.ndarray,
-    hidden: np.ndarray,
+    around: Around,
     appearance: Appearance,
     face: Face,
     how: StepTwo,
@@ -58,7 +59,7 @@ def change_held(
 
     def drawn(held: Held) -> tuple[np.ndarray, np.ndarray]:
         new = held.vertices(tools.model, head, face.identity)
-        return change(tools.model, head, photograph, hidden, appearance, face, how, new, gaze)
+        return change(tools.model, head, photograph, around, appearance, face, how, new, gaze)
 
     first = Held(head.expression, np.eye(3))
     result = drawn(first)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sansface.deidentify.around import around
 from sansface.deidentify.change import Face, StepTwo, appearance_of
 from sansface.deidentify.faces import Tools, covered, find, refusal
 from sansface.deidentify.hold import change_held
@@ -105,9 +106,10 @@ def deidentify(
     result, touched = photograph, np.zeros(photograph.shape[:2], dtype=bool)
     for head in faces.heads:
         # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
-        appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
+        beside = around(faces.heads, head, faces.hidden)
+        appearance = appearance_of(tools.model, head, photograph, beside.hidden, rng)
         face = another(head.identity, appearance.albedo, strength, rng)
-        result, changed = change_held(tools, head, result, faces.hidden, appearance, face, how)
+        result, changed = change_held(tools, head, result, beside, appearance, face, how)
         touched |= changed
     for finding, _ in faces.unfitted:
         result, changed = covered(result, finding.box, finding.turned)

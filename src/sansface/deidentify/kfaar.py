@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from sansface.deidentify.around import Around, around
 from sansface.deidentify.change import Face, StepTwo, appearance_of
 from sansface.deidentify.faces import Tools, covered, find, refusal
 from sansface.deidentify.hold import change_held
@@ -54,8 +55,9 @@ def subjects(
         ready, _ = covered(ready, finding.box, finding.turned)
     made = []
     for head in faces.heads:
-        appearance = appearance_of(tools.model, head, photograph, faces.hidden, rng)
-        way = partial(_changed, tools, head, faces.hidden, appearance)
+        beside = around(faces.heads, head, faces.hidden)
+        appearance = appearance_of(tools.model, head, photograph, beside.hidden, rng)
+        way = partial(_changed, tools, head, beside, appearance)
         made.append(Subject(five_landmarks(head.landmarks), len(head.identity) + len(CODES), way))
     return ready, made
 
@@ -69,7 +71,7 @@ def five_landmarks(mesh: np.ndarray) -> np.ndarray:
 def _changed(
     tools: Tools,
     head: FittedHead,
-    hidden: np.ndarray,
+    beside: Around,
     appearance: Appearance,
     picture: np.ndarray,
     numbers: np.ndarray,
@@ -78,4 +80,4 @@ def _changed(
     own = np.where([name in LIKE_HAIR for name in CODES], appearance.albedo, 0)
     moved = own + ALBEDO_SPREAD * albedo
     face = Face((IDENTITY * identity).clip(-MOST, MOST), moved)
-    return change_held(tools, head, picture, hidden, appearance, face, StepTwo(DRAWN))[0]
+    return change_held(tools, head, picture, beside, appearance, face, StepTwo(DRAWN))[0]

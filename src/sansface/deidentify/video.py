@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sansface.deidentify.around import around
 from sansface.deidentify.change import Face, appearance_of, change, gaze_of
 from sansface.deidentify.faces import Tools, covered, fitted, hair_before
 from sansface.deidentify.film import CONTAINERS, Copy, Film, Moment
@@ -269,15 +270,16 @@ def rewrite(
                 shown.append((person, *found))
                 guessed += frame not in person.places
         pixels = moment.pixels
-        hidden = hair_before(pixels, [head for _, head, *_ in shown], tools.hair)
+        heads = [head for _, head, *_ in shown]
+        hidden = hair_before(pixels, heads, tools.hair)
         for person, head, light, gaze in shown:
             assert person.face is not None
             appearance = Appearance(light, person.face.albedo, np.zeros(0))
+            beside = around(heads, head, hidden)
             pixels, _ = change(
-                tools.model, head, pixels, hidden, appearance, person.face, how, gaze=(gaze, 0.0)
+                tools.model, head, pixels, beside, appearance, person.face, how, gaze=(gaze, 0.0)
             )
-        drawn = [head.box for _, head, *_ in shown]
-        hide = [box for box in hide if not any(overlap(box, other) for other in drawn)]
+        hide = [box for box in hide if not any(overlap(box, head.box) for head in heads)]
         for box in hide:
             pixels, _ = covered(pixels, box)
         changed += len(shown)

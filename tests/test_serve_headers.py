@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sansface.serve import problems
 from sansface.serve.headers import POLICY, SecurityHeaders
 from sansface.serve.routes import page
+from sansface.serve.standalone import standalone
 from served import a_bundle, running, serving
 
 
@@ -130,7 +131,6 @@ def pages(tmp_path):
     (tmp_path / "secret.js").write_text("secret")
     (folder / "index.html").write_text("<!doctype html>")
     (folder / "protect" / "worker.js").write_text("export {};")
-    (folder / "protect.html").write_text("<!doctype html><p>alone")
     (folder / "notes.bak").write_text("secret")
     app = FastAPI()
     problems.install(app)
@@ -155,6 +155,7 @@ def test_the_page_s_files(pages):
 def test_the_standalone_file_and_its_hash(pages):
     alone = pages.get("/protect.html")
     assert alone.headers["content-disposition"] == 'attachment; filename="protect.html"'
+    assert alone.content == standalone()
     line = f"{hashlib.sha256(alone.content).hexdigest()}  protect.html\n"
     assert pages.get("/protect.html.sha256").text == line
 

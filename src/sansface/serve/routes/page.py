@@ -11,10 +11,11 @@ from fastapi.responses import Response
 from sansface import assets
 from sansface.errors import SansfaceError
 from sansface.serve.problems import Problem
+from sansface.serve.standalone import standalone
 
 FOLDER = Path(__file__).parents[1] / "page"
 STANDALONE = "protect.html"
-"""The one file that makes a bundle from disk, whoever gave it out."""
+"""The page as one file, to be saved and opened from disk."""
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -59,6 +60,7 @@ def routes(folder: Path = FOLDER) -> APIRouter:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in _TYPES
     }
+    alone = Static(standalone(), _TYPES[".html"])
     models = {name: found for name in assets.ASSETS if (found := _model(name)) is not None}
     router = APIRouter(include_in_schema=False)
 
@@ -76,14 +78,14 @@ def routes(folder: Path = FOLDER) -> APIRouter:
         return static(files, path).answer(request)
 
     @router.get(f"/{STANDALONE}")
-    def standalone(request: Request) -> Response:
-        answer = static(files, STANDALONE).answer(request)
+    def one_file(request: Request) -> Response:
+        answer = alone.answer(request)
         answer.headers["Content-Disposition"] = f'attachment; filename="{STANDALONE}"'
         return answer
 
     @router.get(f"/{STANDALONE}.sha256")
-    def standalone_digest() -> Response:
-        line = f"{static(files, STANDALONE).digest}  {STANDALONE}\n"
+    def one_file_digest() -> Response:
+        line = f"{alone.digest}  {STANDALONE}\n"
         return Response(line, media_type="text/plain", headers={"Cache-Control": "no-cache"})
 
     @router.get("/models/{name}")

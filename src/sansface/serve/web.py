@@ -38,6 +38,7 @@ def serve(deployment: Deployment, port: int, limits: Limits, retention: Retentio
         access_log=False,  # it would have addresses and paths; our own log has neither
         log_config=None,
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=LAST_SECONDS,
         forwarded_allow_ips=HOST,
         lifespan="on",

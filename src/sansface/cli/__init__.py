@@ -15,6 +15,7 @@ from sansface import __version__
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
+from sansface.cli.backup import Backup
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
@@ -26,6 +27,7 @@ from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
+from sansface.cli.worker import Worker
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -52,6 +54,8 @@ VERBS = {
     "audit": Audit,
     "bench": Bench,
     "assets": Assets,
+    "worker": Worker,
+    "backup": Backup,
 }
 
 
@@ -79,6 +83,8 @@ Verb = (
     | Audit
     | Bench
     | Assets
+    | Worker
+    | Backup
 )
 
 

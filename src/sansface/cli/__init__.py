@@ -27,7 +27,7 @@ from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
 from sansface.cli.template import TrainTemplate
-from sansface.cli.worker import Worker
+from sansface.cli.worker import Batch, Worker
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -55,6 +55,7 @@ VERBS = {
     "bench": Bench,
     "assets": Assets,
     "worker": Worker,
+    "batch": Batch,
     "backup": Backup,
 }
 
@@ -84,6 +85,7 @@ Verb = (
     | Bench
     | Assets
     | Worker
+    | Batch
     | Backup
 )
 

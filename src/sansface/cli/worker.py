@@ -1,12 +1,18 @@
 """The verbs worker, of the service, and batch, without it."""
 
 import os
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from sansface.cli.words import Flag
+from tyro.conf import Positional
+
+from sansface.cli.words import Flag, Out, PresetName
 from sansface.errors import SansfaceError
 from sansface.extras import require
+from sansface.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -31,33 +37,152 @@ class Worker:
     """Seconds after which a worker that was not heard of has lost its job."""
     until_empty: Flag = False
     """End when no job is queued or running."""
+    executor: Literal["local", "ray"] = "local"
+    """Where jobs run: in this process, or on a Ray cluster (extra cluster), several at once."""
+    address: str = "auto"
+    """Of the cluster: HOST:PORT; auto for the one on this machine; local starts one here."""
+    slots: int | None = None
+    """Jobs at once on the cluster; else as many as it has room for when this starts."""
+    cpus: float = 1.0
+    """That a job asks of its node, and its threads there."""
+    gpus: float = 0.0
+    """That a job asks of its node; with any it runs on CUDA."""
+    memory: int | None = None
+    """GiB that a job asks of its node."""
 
     def run(self) -> None:
         require("sqlalchemy", extra="serve")
-        if self.lease < 1 or (self.threads is not None and self.threads < 1):
-            raise SansfaceError("--lease and --threads are at least 1; correct them.")
+        at_least_one(lease=self.lease, threads=self.threads, slots=self.slots)
         keep_to(self.cores)  # before torch counts the cores
-        require("sansface.reconstruct.run", extra="reconstruct")
-        import torch
-
-        from sansface.reconstruct.run import chosen_device
         from sansface.serve.database import open_database
         from sansface.serve.deployment import deployment
-        from sansface.serve.scratch import scratch
         from sansface.serve.store import Store
-        from sansface.serve.worker import local, stopped_by_signals, work
+        from sansface.serve.worker import stopped_by_signals, work
+
+        where = deployment(self.data)
+        with ExitStack() as stack:
+            if self.executor == "ray":
+                from sansface.serve.ray import connected, on_cluster, slots
+
+                stack.enter_context(connected(self.address))
+                asked = resources(self.cpus, self.gpus, self.memory)
+                execute, at_once = on_cluster(asked), self.slots or slots(asked)
+            else:
+                execute, at_once = self._local(stack), 1
+            stopping = stack.enter_context(stopped_by_signals())
+            engine = open_database(where.database)
+            stack.callback(engine.dispose)
+            words = (engine, Store(where.store, where.key), execute, stopping, self.lease, self.until_empty)
+            if at_once == 1:
+                work(*words)
+                return
+            threads = [threading.Thread(target=work, args=words) for _ in range(at_once)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.5)  # in between, signals are heard
+
+    def _local(self, stack: ExitStack) -> Any:
+        run = require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.serve.scratch import scratch
+        from sansface.serve.worker import local
 
         if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        device = str(chosen_device(self.device))
-        where = deployment(self.data)
-        with stopped_by_signals() as stopping, scratch(self.scratch or self.data / "scratch") as folder:
-            engine = open_database(where.database)
+            require("torch", extra="reconstruct").set_num_threads(self.threads)
+        device = str(run.chosen_device(self.device))
+        return local(stack.enter_context(scratch(self.scratch or self.data / "scratch")), device)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Heads from many bundles, without the server: the results of NAME.sfb in OUT/NAME.
+
+    Said again, it goes on: what is finished is left as it is, what was interrupted continues.
+    """
+
+    bundles: Positional[tuple[Path, ...]]
+    """The bundles."""
+    out: Out
+    """Folder for the results."""
+    preset: PresetName = "fast"
+    """As for reconstruct."""
+    seed: int = 0
+    """Decides everything random."""
+    device: str = "auto"
+    """Of the executor local: auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
+    executor: Literal["local", "ray"] = "local"
+    """Where they run: here one after the other, or on a Ray cluster (extra cluster), several at once."""
+    address: str = "auto"
+    """Of the cluster: HOST:PORT; auto for the one on this machine; local starts one here."""
+    slots: int | None = None
+    """Jobs at once on the cluster; else as many as it has room for when this starts."""
+    cpus: float = 1.0
+    """That a job asks of its node, and its threads there."""
+    gpus: float = 0.0
+    """That a job asks of its node; with any it runs on CUDA."""
+    memory: int | None = None
+    """GiB that a job asks of its node."""
+
+    def run(self) -> None:
+        require("sqlalchemy", extra="serve")
+        at_least_one(slots=self.slots)
+        from sansface.serve.batch import here, on_nodes, run_batch
+        from sansface.serve.job import Stopped
+        from sansface.serve.queue import Settings
+
+        if not self.bundles:
+            raise SansfaceError("there is nothing to do; name some bundles.")
+        settings = Settings(self.preset, self.seed)
+        with ExitStack() as stack:
+            stopping = threading.Event()
+            if self.executor == "ray":
+                from sansface.serve.ray import connected, slots
+                from sansface.serve.worker import stopped_by_signals
+
+                stack.enter_context(connected(self.address))
+                stopping = stack.enter_context(stopped_by_signals())
+                asked = resources(self.cpus, self.gpus, self.memory)
+                do, at_once = on_nodes(settings, asked), self.slots or slots(asked)
+            else:
+                run = require("sansface.reconstruct.run", extra="reconstruct")
+                do, at_once = here(settings, str(run.chosen_device(self.device))), 1
+            show = stack.enter_context(progress_bar("reconstructing"))
+
+            def tell(now: dict[str, Any]) -> bool:
+                show(now["done"], now["note"], now["seconds_left"])
+                return not stopping.is_set()
+
             try:
-                store = Store(where.store, where.key)
-                work(engine, store, local(folder, device), stopping, self.lease, self.until_empty)
-            finally:
-                engine.dispose()
+                failed = run_batch(self.bundles, self.out, do, tell, at_once)
+            except Stopped as stop:
+                raise KeyboardInterrupt("interrupted; the same command goes on from there.") from stop
+        for bundle, sentence in failed.items():
+            print(f"{bundle.name}: {sentence}")
+        print(f"{self.out}: {len(self.bundles) - len(failed)} of {len(self.bundles)} heads")
+        if failed:
+            raise SansfaceError(
+                f"{len(failed)} of {len(self.bundles)} bundles failed, each for the reason above; "
+                "the same command tries them again."
+            )
+
+
+def resources(cpus: float, gpus: float, memory: int | None) -> Any:
+    """What a job asks of its node. Raises SansfaceError for what cannot be."""
+    from sansface.serve.ray import Resources
+
+    if cpus <= 0 or gpus < 0 or (memory is not None and memory < 1):
+        raise SansfaceError(
+            "a job needs some --cpus, no less than 0 --gpus and 1 GiB of --memory; correct them."
+        )
+    return Resources(cpus, gpus, None if memory is None else memory << 30)
+
+
+def at_least_one(**options: float | None) -> None:
+    """Raises SansfaceError for an option below 1."""
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise SansfaceError(f"--{name} is at least 1, not {value:g}; correct it.")
 
 
 def keep_to(cores: str | None) -> None:

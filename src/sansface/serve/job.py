@@ -13,7 +13,7 @@ from typing import Any
 
 from sansface.errors import SansfaceError
 from sansface.extras import require
-from sansface.files import os_error_sentence
+from sansface.files import os_error_sentence, written_beside
 from sansface.protect.bundle import decode
 from sansface.serve.queue import Settings
 
@@ -99,9 +99,17 @@ def snapshot(folder: Path) -> bytes | None:
 
 
 def restore(data: bytes, folder: Path) -> None:
-    """Lay a snapshot down in an empty folder."""
+    """Lay a snapshot down in a folder: the checkpoint last, after what it is to find there."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        archive.extractall(folder)
+        lay_down({name: archive.read(name) for name in reversed(archive.namelist())}, folder)
+
+
+def lay_down(files: dict[str, bytes], folder: Path) -> None:
+    """Write files by their names, each beside and renamed."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        with written_beside(folder / name) as part:
+            part.write_bytes(data)
 
 
 _PATH = re.compile(r"(?<![\w/.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:;,'\"]+)*[/\\]([^\s/\\:;,'\"]+)")

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, before a real server with a real worker: rows a, b and k, and what may go wrong."""
+"""The page in a real Chromium, with a real server and worker: the whole way, what leaves, what may go wrong."""
 
 import base64
 import hashlib
@@ -23,16 +23,17 @@ import trimesh
 pytest.importorskip("fastapi")
 api = pytest.importorskip("playwright.sync_api")
 
+from sansface.serve.queue import Settings, StoredFile, finish, submit, take  # noqa: E402
+from served import PASSWORD, Person, Site, a_bundle, running, until  # noqa: E402
+
 from browser import ARGUMENTS, CHROMIUM  # noqa: E402
 from conftest import ROOT, make_tiny_capture  # noqa: E402
 from sansface.formats import read_capture  # noqa: E402
 from sansface.protect.frame import read_frame  # noqa: E402
 from sansface.protect.photograph import read_codes  # noqa: E402
 from sansface.protect.reduce import neutral_codes, reduce  # noqa: E402
-from sansface.serve.queue import Settings, StoredFile, finish, submit, take  # noqa: E402
 from sansface.serve.tables import Bundle  # noqa: E402
 from sansface.surface import Mesh, read_mesh, transform, write_mesh  # noqa: E402
-from served import PASSWORD, Person, Site, a_bundle, running, until  # noqa: E402
 from wire import Wire, wire_to  # noqa: E402
 
 SECOND = 1000  # milliseconds, as Playwright counts
@@ -125,16 +126,16 @@ def tab(chrome: Any, site: Site) -> Iterator[Callable[..., Tab]]:
     assert [text for text in said if not text.startswith("Failed to load resource")] == []
 
 
-def protected(tab: Tab, capture: Path) -> None:
+def protected(tab: Tab, capture: Path, pictures: int = 8) -> None:
     """From an empty page to what will be sent."""
     page = tab.page
     page.locator("input[webkitdirectory]").set_input_files(capture)
     tab.press("Go on to the cameras")
-    page.get_by_text("8 masks found").wait_for()
+    page.get_by_text(f"{pictures} masks found").wait_for()
     tab.press("Go on to the roles")
     tab.heading("Which pictures show the face?")
     tab.press("Go on to the masks")
-    page.get_by_text("8 to be looked at").wait_for()
+    page.get_by_text(f"{pictures} to be looked at").wait_for()
     tab.press("I looked: these masks are right")
     tab.press("Go on and protect")
     tab.press("Protect the pictures")
@@ -192,7 +193,10 @@ def with_canaries(folder: Path) -> Canaries:
         old.unlink()
         frame["file_path"] = f"images/{new.name}"
     path.write_text(json.dumps(document))
-    secret, opened = {"folder": folder.name.encode(), "mask's name": b"masks/", "picture's path": b"images/"}, {}
+    secret, opened = (
+        {"folder": folder.name.encode(), "mask's name": b"masks/", "picture's path": b"images/"},
+        {},
+    )
     for frame in read_capture(folder).frames:
         colour, coverage = read_codes(frame)
         name, data = frame.image.name, frame.image.read_bytes()
@@ -213,8 +217,9 @@ def pieces(name: str, picture: np.ndarray) -> dict[str, bytes]:
     height, width = picture.shape[:2]
     opaque = np.dstack([picture, np.full((height, width), 255, picture.dtype)])
     orders = {
-        "RGB": picture, "BGR": picture[..., ::-1], "RGBA": opaque, "red": picture[..., 0], "green": picture[..., 1],
-        "grey": picture.mean(axis=2).round().astype(np.uint8), "float": picture.astype("<f4") / np.float32(255),
+        "RGB": picture, "BGR": picture[..., ::-1], "RGBA": opaque, "red": picture[..., 0],
+        "green": picture[..., 1], "grey": picture.mean(axis=2).round().astype(np.uint8),
+        "float": picture.astype("<f4") / np.float32(255),
     }  # fmt: skip
     found = {}
     for row in range(height * 4 // 10, height * 6 // 10, 3):
@@ -258,7 +263,9 @@ def test_from_pictures_to_a_head_and_nothing_else_leaves(tab, site, canaries, tm
     ours.heading("The head is being made")
     with (tmp_path / "worker.log").open("w") as log:
         words = ("worker", "--device", "cpu", "--threads", 1, "--until-empty")
-        worker = subprocess.Popen(command(*words), env=environment(site), stdout=log, stderr=log, cwd=tmp_path)
+        worker = subprocess.Popen(
+            command(*words), env=environment(site), stdout=log, stderr=log, cwd=tmp_path
+        )
     try:
         ours.heading("The head", 200)
         page.get_by_text("triangles.").wait_for()
@@ -312,6 +319,42 @@ def test_from_pictures_to_a_head_and_nothing_else_leaves(tab, site, canaries, tm
     page.get_by_text("The way back is loaded").wait_for()
 
 
+@pytest.mark.slow
+def test_a_scanned_head_as_good_as_by_python(tab, site, shared_captures, tmp_path):
+    """Row a in its long form: the whole preset, the mesh bit for bit, and the score."""
+    capture, ours = shared_captures / "lps", tab()
+    protected(ours, capture, 30)
+    (tmp_path / "head.sfb").write_bytes(ours.saved("Save the bundle"))
+    (tmp_path / "head.frame.json").write_bytes(ours.saved("Save the way back"))
+    ours.press("Send exactly this")
+    ours.sign_in()
+    ours.heading("The head is being made")
+
+    def sansface(*words: object) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "sansface", *map(str, words)],
+            env=environment(site), capture_output=True, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    sansface("worker", "--device", "cpu", "--threads", 1, "--until-empty")
+    ours.heading("The head")
+    ours.page.get_by_text("triangles.").wait_for()
+    (tmp_path / "own.ply").write_bytes(ours.saved("The mesh in your own frame"))
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "head.sfb").write_bytes((tmp_path / "head.sfb").read_bytes())
+    sansface("reconstruct", "alone/head.sfb", "-o", "same", "--device", "cpu")  # no way back beside it
+    assert ours.saved("The mesh") == (tmp_path / "same" / "mesh.ply").read_bytes()
+    sansface("protect", capture, "-o", "python.sfb")
+    sansface("reconstruct", "python.sfb", "-o", "python", "--device", "cpu")
+    scores = []
+    for mesh, name in (("own.ply", "ours.json"), ("python/mesh.ply", "python.json")):
+        sansface("evaluate", mesh, "--truth", capture / "gt.ply", "--capture", capture, "--json", name)
+        scores.append(json.loads((tmp_path / name).read_text())["score"])
+    print(f"score through the page {scores[0]:.6f}, by Python {scores[1]:.6f}")
+    assert scores[0] == pytest.approx(scores[1], rel=0.03)
+
+
 def check_own_frame(folder: Path, mesh: bytes, own: bytes, way_back: bytes, digest: str) -> None:
     for name, data in (("a.ply", mesh), ("b.ply", own), ("f.json", way_back)):
         (folder / name).write_bytes(data)
@@ -324,7 +367,9 @@ def check_own_frame(folder: Path, mesh: bytes, own: bytes, way_back: bytes, dige
 def drawn(page: Any) -> int:
     """How many colours the viewer shows."""
     page.wait_for_timeout(300)
-    picture = cv2.imdecode(np.frombuffer(page.locator(".stage canvas").screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(
+        np.frombuffer(page.locator(".stage canvas").screenshot(), np.uint8), cv2.IMREAD_COLOR
+    )
     return len(np.unique(picture.reshape(-1, 3), axis=0))
 
 
@@ -442,7 +487,11 @@ def test_a_wrong_password_is_said_and_can_be_corrected(tab):
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(422, "The door says no to this bundle."), (507, "The disk is full; try again later."), (413, "Too much.")],
+    [
+        (422, "The door says no to this bundle."),
+        (507, "The disk is full; try again later."),
+        (413, "Too much."),
+    ],
 )
 def test_a_refusal_is_said_in_its_own_sentence(tab, ball, status, sentence):
     """And the way on stays: the same button."""
@@ -516,9 +565,12 @@ def test_roles_fail_closed(tab, ball, tmp_path):
     for frame in document["frames"]:
         frame.pop("role")
         frame.pop("mask_path")
-    files = [{"name": "transforms.json", "mimeType": "application/json", "buffer": json.dumps(document).encode()}]
+    files = [
+        {"name": "transforms.json", "mimeType": "application/json", "buffer": json.dumps(document).encode()}
+    ]
     files += [
-        {"name": path.name, "mimeType": "image/png", "buffer": path.read_bytes()} for path in ball.glob("images/*")
+        {"name": path.name, "mimeType": "image/png", "buffer": path.read_bytes()}
+        for path in ball.glob("images/*")
     ]
     ours = tab()
     page = ours.page

@@ -139,6 +139,7 @@ def test_nothing_can_be_sent_from_it(page):
     page.evaluate("""() => {
         globalThis.blocked = [];
         addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
-        document.body.append(Object.assign(document.createElement("img"), { src: "http://127.0.0.1:9/leak.png" }));
+        const picture = Object.assign(document.createElement("img"), { src: "http://127.0.0.1:9/leak.png" });
+        document.body.append(picture);
     }""")
     page.wait_for_function("blocked.includes('img-src')")

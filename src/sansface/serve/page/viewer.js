@@ -9,7 +9,7 @@ import { firstHit } from "./measure.js";
 import { add, cross, dot, scale, subtract, unit } from "./vector.js";
 
 const FIELD_OF_VIEW = 0.6;
-const START = { yaw: 0.5, pitch: 0.12, far: 3.6 };
+const START = { yaw: 0.4, pitch: 0.1, far: 3 };
 const [NEAREST, FARTHEST] = [1.15, 12];
 const STEP = Math.PI / 24;
 
@@ -34,7 +34,7 @@ void main() {
   float lamp = max(dot(n, eye), 0.0), key = max(dot(n, normalize(vec3(-0.5, 0.75, 0.55))), 0.0);
   float shine = pow(max(dot(n, normalize(eye + normalize(vec3(-0.5, 0.75, 0.55)))), 0.0), 24.0);
   vec3 clay = gl_FrontFacing ? vec3(0.72, 0.69, 0.66) : vec3(0.45, 0.42, 0.40);
-  vec3 light = vec3(0.16 + 0.08 * n.y) + 0.38 * lamp + 0.52 * key * vec3(1.0, 0.98, 0.95);
+  vec3 light = vec3(0.2 + 0.1 * n.y) + 0.45 * lamp + 0.55 * key * vec3(1.0, 0.98, 0.95);
   colour = vec4(pow(clay * light + 0.06 * shine, vec3(1.0 / 1.25)), 1.0);
 }`;
 
@@ -62,7 +62,7 @@ uniform float width;
 in vec3 position;
 void main() {
   gl_Position = projection * view * vec4(position, 1.0);
-  gl_Position.z -= 0.01 * gl_Position.w;
+  gl_Position.z -= 0.03 * gl_Position.w;
   gl_PointSize = width;
 }`;
 

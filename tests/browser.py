@@ -17,6 +17,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from sansface.serve.models import model_file
+
 PAGE = Path(__file__).resolve().parents[1] / "src" / "sansface" / "serve" / "page"
 TYPES = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}
 CHROMIUM = os.environ.get("SANSFACE_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -60,7 +62,7 @@ globalThis.frameOf = async ({ file, mask, camera, role, drawn }) => ({
 
 
 class Browser:
-    """A blank page whose origin serves the page's modules at /page/ and what is in `files` at /files/."""
+    """A blank page whose origin serves the page's modules at /page/, its models at /models/, `files` at /files/."""
 
     def __init__(self, page: Any, files: dict[str, bytes]) -> None:
         self.page, self.files = page, files
@@ -86,6 +88,12 @@ def chromium(*arguments: str) -> Iterator[Browser]:
             if path.startswith("/page/"):
                 file = PAGE / path.removeprefix("/page/")
                 data, kind = file.read_bytes(), TYPES[file.suffix]
+            elif path.startswith("/models/"):
+                found = model_file(path.removeprefix("/models/"))
+                if found is None:
+                    self.send_error(404)
+                    return
+                data, kind = found
             elif path.startswith("/files/"):
                 data, kind = files[path.removeprefix("/files/")], "application/octet-stream"
             self.send_response(200)

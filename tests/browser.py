@@ -62,10 +62,13 @@ globalThis.frameOf = async ({ file, mask, camera, role, drawn }) => ({
 
 
 class Browser:
-    """A blank page whose origin serves the page's modules at /page/, its models at /models/, `files` at /files/."""
+    """A blank page whose origin serves the page's modules at /page/, its models at /models/, `files` at /files/.
 
-    def __init__(self, page: Any, files: dict[str, bytes]) -> None:
-        self.page, self.files = page, files
+    What it says on the console is in `said`, and fails the test unless it is taken out of there.
+    """
+
+    def __init__(self, page: Any, files: dict[str, bytes], said: list[str]) -> None:
+        self.page, self.files, self.said = page, files, said
 
     def ask(self, body: str, **given: Any) -> Any:
         """What an asynchronous function of this body returns; it sees `given` by name."""
@@ -117,7 +120,7 @@ def chromium(*arguments: str) -> Iterator[Browser]:
             page.on("pageerror", lambda error: said.append(str(error)))
             page.add_init_script(HELPERS)
             page.goto(f"http://127.0.0.1:{server.server_port}/")
-            yield Browser(page, files)
+            yield Browser(page, files, said)
             browser.close()
     finally:
         server.shutdown()

@@ -1,11 +1,13 @@
 """Rows and bytes of the service's tests: accounts with bundles and jobs in every state."""
 
+import hashlib
 import time
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from sansface.serve import deletion
 from sansface.serve.store import Store
 from sansface.serve.tables import Account, Base, Bundle, Event, Job, ResultFile, State, Token
 
@@ -84,6 +86,14 @@ def make(engine: Engine, store: Store, name: str, bundles: int = 2, expires: flo
         return Made(account.id, made.bundles, made.jobs)
 
 
+def delete_bundle(engine: Engine, store: Store, id: str) -> None:
+    """As its owner does."""
+    with Session(engine) as session, session.begin():
+        bundle = session.get(Bundle, id)
+        assert bundle is not None
+        deletion.delete_bundle(session, store, bundle)
+
+
 def rows(engine: Engine) -> dict[str, list[dict]]:
     """All rows of all tables but the deletions, in order."""
     found = {}
@@ -102,6 +112,4 @@ def count(engine: Engine) -> dict[str, int]:
 
 
 def _digest(data: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(data).hexdigest()

@@ -1,5 +1,6 @@
 """The head of one photograph: files, frame, uncertainty; and pose and expression held by other identities."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from sansface.deidentify.around import alone
 from sansface.deidentify.carry import laid_on
 from sansface.deidentify.change import appearance_of, change
 from sansface.deidentify.faces import Tools, find
-from sansface.deidentify.hold import Held, change_held
+from sansface.deidentify.hold import GAIN, WEIGHTS, Held, change_held, corrected
 from sansface.deidentify.ideudemon import another, step_two
 from sansface.evaluate.png import write_png
 from sansface.faces.detectors import followed
@@ -56,10 +57,10 @@ def test_what_is_held_is_the_head_laid_on_it_unless_corrected(tools):
 
 
 @pytest.mark.slow
-def test_pose_is_held(tools):
+def test_pose_and_expression_are_held(tools):
     photograph = astronaut()
     faces = find(photograph, tools)
-    head, off = faces.heads[0], {"plain": [], "held": []}
+    head, off, less = faces.heads[0], {"plain": [], "held": []}, {"plain": [], "held": []}
     light = appearance_of(tools.model, head, photograph, faces.hidden, np.random.default_rng(0))
     for seed in range(4):
         face = another(head.identity, light.albedo, 1.0, np.random.default_rng(seed))
@@ -71,4 +72,18 @@ def test_pose_is_held(tools):
             found = followed(picture, head.landmarks, tools.detectors)
             seen = fit_head(tools.model, found.landmarks, picture.shape[1::-1])
             off[name].append(np.degrees(np.arccos((np.trace(seen.rotation @ head.rotation.T) - 1) / 2)))
+            less[name].append(np.linalg.norm(seen.expression - head.expression))
     assert np.mean(off["held"]) < 0.8 * np.mean(off["plain"])
+    assert np.mean(less["held"]) < 0.8 * np.mean(less["plain"])
+
+
+def test_what_is_seen_too_much_is_taken_away(tools):
+    head = find(astronaut(), tools).heads[0]
+    held = Held(head.expression, np.eye(3))
+    same = corrected(head, held, head)
+    np.testing.assert_allclose(same.expression, head.expression.clip(*WEIGHTS))
+    np.testing.assert_allclose(same.turn, np.eye(3), atol=1e-6)
+    smiling = dataclasses.replace(head, expression=head.expression + 0.1)
+    np.testing.assert_allclose(
+        corrected(head, held, smiling).expression, (head.expression - 0.1 * GAIN).clip(*WEIGHTS)
+    )

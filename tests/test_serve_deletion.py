@@ -17,7 +17,7 @@ from sansface.serve.database import open_database
 from sansface.serve.retention import sweep
 from sansface.serve.store import Store
 from sansface.serve.tables import Account, Base, Bundle, Deletion, Job
-from serve_rows import KEY, Made, count, make
+from serve_rows import KEY, Made, count, delete_bundle, make
 
 
 @pytest.fixture
@@ -33,13 +33,6 @@ def noted(engine: Engine) -> dict[str, str]:
 def owners(store: Store) -> set[str]:
     """Ids that occur in the store's names."""
     return {name.split("/")[1] for name in store.names()}
-
-
-def delete_bundle(engine: Engine, store: Store, id: str) -> None:
-    with Session(engine) as session, session.begin():
-        bundle = session.get(Bundle, id)
-        assert bundle is not None
-        deletion.delete_bundle(session, store, bundle)
 
 
 def test_a_bundle_goes_with_its_jobs_and_nothing_else(engine: Engine, store: Store) -> None:

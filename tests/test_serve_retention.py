@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from sansface.serve.retention import EVENT_DAYS, GRACE, MARGIN, Swept, sweep
+from sansface.errors import SansfaceError
+from sansface.serve.retention import EVENT_DAYS, GRACE, MARGIN, MOST_STRAYS, Swept, sweep
 from sansface.serve.store import Store
 from sansface.serve.tables import Deletion, Event, Job, State, Token
-from serve_rows import DAY, KEY, count, make
+from serve_rows import DAY, KEY, count, delete_bundle, make
 
 
 @pytest.fixture
@@ -91,14 +92,28 @@ def test_bytes_without_a_row_go_after_a_while_and_uploads_in_progress_stay(
 
 def test_what_a_worker_writes_after_the_deletion_goes_at_once(engine: Engine, store: Store) -> None:
     mine = make(engine, store, "mine", bundles=1)
-    from test_serve_deletion import delete_bundle
-
     delete_bundle(engine, store, mine.bundles[0])
     store.put(f"checkpoints/{mine.jobs[1]}/stage1.safetensors", b"a worker that has not heard of it")
     store.put(f"results/{mine.jobs[1]}/attempt-running/mesh.ply", b"the same")
     store.put(f"bundles/{mine.bundles[0]}", b"again")
     assert sweep(engine, store, 30).objects == 3
     assert list(store.names()) == []
+
+
+def test_a_store_with_another_ones_database_is_left_alone(
+    engine: Engine, store: Store, tmp_path: Path
+) -> None:
+    mine = make(engine, store, "mine", bundles=1)
+    for number in range(MOST_STRAYS + 1):
+        store.put(f"bundles/{number}", b"of another deployment")
+        age(tmp_path, f"bundles/{number}", GRACE + 60)
+    delete_bundle(engine, store, mine.bundles[0])
+    store.put(f"bundles/{mine.bundles[0]}", b"what was deleted goes all the same")
+    with pytest.raises(SansfaceError, match="101 of 102 objects in the store belong to nothing"):
+        sweep(engine, store, 30)
+    assert len(list(store.names())) == MOST_STRAYS + 1
+    store.delete("bundles/0")
+    assert sweep(engine, store, 30).objects == MOST_STRAYS
 
 
 @pytest.mark.parametrize("state", [State.CANCELLED, State.DEAD, State.DONE])

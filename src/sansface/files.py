@@ -7,7 +7,7 @@ operating system becomes one sentence that names the file and what to do.
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -75,17 +75,12 @@ def write_text(path: str | Path, text: str) -> None:
         part.write_bytes(text.encode("utf-8"))
 
 
-def write_private(path: str | Path, data: bytes | Iterable[bytes]) -> None:
-    """Write bytes, or pieces of them, that only the owner may read, beside and renamed.
-
-    At no time may others read them.
-    """
+def write_private(path: str | Path, data: bytes) -> None:
+    """Write bytes that only the owner may read, beside and renamed; at no time may others read them."""
     with written_beside(path) as part:
         part.unlink(missing_ok=True)  # what a killed process left may have other permissions
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.writelines([data] if isinstance(data, bytes) else data)
-            stream.flush()
-            os.fsync(stream.fileno())  # a key or a backup must outlast a power cut
+            stream.write(data)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import DisallowNone
 
 from sansface import __version__
+from sansface.cli.account import Account
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
@@ -24,8 +25,10 @@ from sansface.cli.evaluate import Evaluate
 from sansface.cli.head import Head
 from sansface.cli.keys import NewKey
 from sansface.cli.neural_head import TrainNeuralHead
+from sansface.cli.page import Page
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
+from sansface.cli.serve import Serve
 from sansface.cli.template import TrainTemplate
 from sansface.cli.worker import Batch, Worker
 from sansface.errors import SansfaceError
@@ -39,6 +42,7 @@ VERBS = {
     "protect": Protect,
     "convert": Convert,
     "inspect": Inspect,
+    "page": Page,
     "reconstruct": Reconstruct,
     "render": Render,
     "template": TrainTemplate,
@@ -53,6 +57,8 @@ VERBS = {
     "unseal": Unseal,
     "audit": Audit,
     "bench": Bench,
+    "serve": Serve,
+    "account": Account,
     "assets": Assets,
     "worker": Worker,
     "batch": Batch,
@@ -69,6 +75,7 @@ Verb = (
     | Protect
     | Convert
     | Inspect
+    | Page
     | Reconstruct
     | Render
     | TrainTemplate
@@ -83,6 +90,8 @@ Verb = (
     | Unseal
     | Audit
     | Bench
+    | Serve
+    | Account
     | Assets
     | Worker
     | Batch

@@ -97,6 +97,7 @@ def change(
     how: StepTwo,
     new: np.ndarray | None = None,
     gaze: tuple[float, float] | None = None,
+    finest: float = FINEST,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photograph with this face changed.
 
@@ -107,6 +108,7 @@ def change(
         face: who is to be seen instead.
         new: (n, 3) vertices of that face in the head's place; None for the head's own pose and expression.
         gaze: see `gaze_of`, which finds it where it is not given.
+        finest: samples a pixel's side of a small face.
 
     Returns:
         (h, w, 3) uint8 sRGB and (h, w) bool: where it may differ; elsewhere it is the photograph to the bit.
@@ -119,7 +121,7 @@ def change(
         return result, touched
     left, top, width, height = way.box
     camera = head.camera.cropped(*way.box)
-    finer = min(FINEST, max(COARSEST / max(width, height), 1e-3))
+    finer = min(finest, max(COARSEST / max(width, height), 1e-3))
     size = max(1, round(width * finer)), max(1, round(height * finer))
     seen = look(model, new, camera.resized(*size))
     moved = way.pixels(photograph)

@@ -10,6 +10,7 @@ the bounds as an active set; the inverse of its last matrix is the covariance of
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -149,9 +150,8 @@ class _Problem:
     """The posterior and the place reached on it."""
 
     def __init__(self, model: HeadModel, points: np.ndarray, used: np.ndarray, places: Places) -> None:
-        basis = np.concatenate([model.identity, model.expressions])
-        self.mean = places.mean_head(model)[used].astype(np.float64)
-        self.basis = places.of(basis)[:, used].astype(np.float64)
+        mean, basis = _at_landmarks(model, places)
+        self.mean, self.basis = mean[used], basis[:, used]
         self.points = points[used]
         low, high = self.points.min(axis=0), self.points.max(axis=0)
         self.middle, self.focal = (low + high) / 2, FAR * float((high - low).max())
@@ -205,6 +205,13 @@ class _Problem:
         pose[:3, :3], pose[:3, 3] = self.R, self.t
         K = np.array([[self.focal, 0, self.middle[0]], [0, self.focal, self.middle[1]], [0, 0, 1.0]])
         return Camera(K, width, height, pose)
+
+
+@lru_cache(maxsize=2)
+def _at_landmarks(model: HeadModel, places: Places) -> tuple[np.ndarray, np.ndarray]:
+    """(468, 3) and (157, 468, 3) float64, mm: mean head, and what each number moves."""
+    basis = places.of(np.concatenate([model.identity, model.expressions]))
+    return places.mean_head(model).astype(np.float64), basis.astype(np.float64)
 
 
 def bounded(curvature: np.ndarray, pull: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

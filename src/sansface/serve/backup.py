@@ -37,10 +37,11 @@ from sqlalchemy import Connection, Engine, Table, insert, select
 from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
-from sansface.files import os_error_sentence, parse_json, write_private
+from sansface.files import os_error_sentence, parse_json
 from sansface.serve.database import now, reading
 from sansface.serve.deletion import BUNDLES, CHECKPOINTS, RESULTS
 from sansface.serve.encryption import Damaged, seal, unseal
+from sansface.serve.places import Folder
 from sansface.serve.retention import DAY, MARGIN
 from sansface.serve.store import Lost, Store
 from sansface.serve.tables import Base, Deletion
@@ -111,15 +112,11 @@ def new(engine: Engine, store: Store, key: bytes, folder: Path, days: float) -> 
     Raises:
         SansfaceError: the store or the folder cannot be used.
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SansfaceError(os_error_sentence("make the folder", folder, error)) from error
     made = int(time.time())
     text = datetime.fromtimestamp(made, UTC).strftime(_TIME)
     path = folder / f"sansface-{text}-{secrets.token_hex(4)}.backup"
     missing: list[str] = []
-    write_private(path, seal(_framed(_members(engine, store, missing)), key, PURPOSE, path.name))
+    _write(path, _framed(_members(engine, store, missing)), key)
     gone = note_deletions(engine, key, folder, days)
     lost = [name for name in missing if name.split("/")[1] not in gone]
     return Archive(path, made, path.stat().st_size), lost
@@ -141,8 +138,7 @@ def note_deletions(engine: Engine, key: bytes, folder: Path, days: float) -> dic
     if path.exists():
         found = _deletions(path, key) | found
     found = {id: [kind, at] for id, (kind, at) in found.items() if at >= oldest}
-    data = json.dumps(found, sort_keys=True, allow_nan=False).encode()
-    write_private(path, seal([data], key, PURPOSE, DELETIONS))
+    _write(path, [json.dumps(found, sort_keys=True, allow_nan=False).encode()], key)
     return found
 
 
@@ -156,10 +152,7 @@ def expire(folder: Path, days: float) -> list[Archive]:
     try:
         for archive in over:
             archive.path.unlink(missing_ok=True)
-        for part in folder.glob("sansface-*.backup.part"):
-            with suppress(FileNotFoundError):
-                if part.stat().st_mtime < time.time() - DAY:
-                    part.unlink()
+        Folder(folder).tidy(time.time() - DAY)
     except OSError as error:
         raise SansfaceError(os_error_sentence("remove backups from", folder, error)) from error
     return over
@@ -394,6 +387,13 @@ class _Pieces:
         taken = bytes(self._held[:size])
         del self._held[:size]
         return taken
+
+
+def _write(path: Path, parts: Iterable[bytes], key: bytes) -> None:
+    try:
+        Folder(path.parent).write(path.name, seal(parts, key, PURPOSE, path.name))
+    except OSError as error:
+        raise SansfaceError(os_error_sentence("write", path, error)) from error
 
 
 def _deletions(path: Path, key: bytes) -> dict[str, Any]:

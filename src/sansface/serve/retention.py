@@ -26,6 +26,8 @@ GRACE = DAY
 """Seconds that bytes without a row are left alone: theirs may be about to come."""
 MARGIN = 2 * DAY
 """Seconds that deletions are remembered longer than backups are kept, for `backup expire` runs once a day."""
+MOST_STRAYS = 100
+"""So many objects without a row, or a tenth of all, are an accident: a store with another one's database."""
 _BATCH = 500
 
 
@@ -74,10 +76,11 @@ def sweep(engine: Engine, store: Store, backup_days: float) -> Swept:
     with Session(engine) as session, session.begin():
         swept.tokens = _removed(session, delete(Token).where(Token.expires <= at))
         swept.events = _removed(session, delete(Event).where(Event.at < at - EVENT_DAYS * DAY))
-    for name in _orphans(engine, store):
-        with _collected(failed):
-            store.delete(name)
-            swept.objects += 1
+    with _collected(failed):
+        for name in _orphans(engine, store):
+            with _collected(failed):
+                store.delete(name)
+                swept.objects += 1
     with _collected(failed):
         store.tidy(time.time() - GRACE)
     with Session(engine) as session, session.begin():
@@ -91,15 +94,29 @@ def sweep(engine: Engine, store: Store, backup_days: float) -> Swept:
 
 
 def _orphans(engine: Engine, store: Store) -> Iterator[str]:
-    """Names of bytes that nothing refers to: of deleted ids at once, of others after a while."""
+    """Names of bytes that nothing refers to: of deleted ids at once, of others after a while.
+
+    Raises:
+        SansfaceError: the others are too many.
+    """
     known = (name for folder in (BUNDLES, RESULTS, CHECKPOINTS, PROBES) for name in store.names(folder))
+    total, strays = 0, []
     while batch := list(islice(known, _BATCH)):
+        total += len(batch)
         wanted, deleted = _referred_to(engine, batch)
         for name in batch:
             if name in wanted:
                 continue
-            if _id(name) in deleted or _is_old(store, name):
+            if _id(name) in deleted:
                 yield name
+            elif _is_old(store, name):
+                strays.append(name)
+    if len(strays) > max(MOST_STRAYS, total // 10):
+        raise SansfaceError(
+            f"{len(strays)} of {total} objects in the store belong to nothing in the database, and were left "
+            "there; is it the right database? If it is, remove them by hand."
+        )
+    yield from strays
 
 
 def _referred_to(engine: Engine, names: list[str]) -> tuple[set[str], set[str]]:
@@ -111,7 +128,7 @@ def _referred_to(engine: Engine, names: list[str]) -> tuple[set[str], set[str]]:
         open_still = Job.state.in_((State.QUEUED, State.RUNNING))
         rows = session.execute(select(Job.id, Job.attempt).where(Job.id.in_(ids), open_still))
         attempts = {id: attempt for id, attempt in rows}
-        stored = set(session.scalars(select(ResultFile.stored).where(ResultFile.stored.in_(names))))
+        stored = set(session.scalars(select(ResultFile.stored).where(ResultFile.job_id.in_(ids))))
 
     def is_wanted(name: str) -> bool:
         folder, id, *rest = name.split("/")

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sansface.errors import SansfaceError
-from sansface.files import os_error_sentence, write_private
-from sansface.serve.encryption import CHUNK, Damaged, seal, unseal
+from sansface.files import os_error_sentence
+from sansface.serve.encryption import Damaged, seal, unseal
 from sansface.serve.places import place
 
 PURPOSE = "store"
@@ -50,17 +50,15 @@ class Store:
             ) from error
         self._key = key
 
-    def put(self, name: str, data: bytes | Path) -> int:
-        """Write an object, whole or not at all; returns the size of what was given, in bytes.
+    def put(self, name: str, data: bytes) -> None:
+        """Write an object, whole or not at all.
 
         Raises:
-            SansfaceError: the place or the file cannot be used.
+            SansfaceError: the place cannot be used.
         """
         _check(name)
-        counted = _Counted(data)
         with _said("write", name):
-            self._place.write(name, seal(counted.parts(), self._key, PURPOSE, name))
-        return counted.size
+            self._place.write(name, seal([data], self._key, PURPOSE, name))
 
     def get(self, name: str) -> bytes:
         """The whole object.
@@ -81,15 +79,6 @@ class Store:
         _check(name)
         with _said("read", name), self._place.read(name) as stream:
             yield from unseal(stream, self._key, PURPOSE, name)
-
-    def fetch(self, name: str, path: Path) -> None:
-        """Decrypt an object to a file that only the owner may read, written beside and renamed.
-
-        Raises:
-            Lost: missing, damaged, or of another key.
-            SansfaceError: the place cannot be used, or the file cannot be written.
-        """
-        write_private(path, self.chunks(name))
 
     def delete(self, name: str) -> None:
         """Forget an object and every version that the place kept of it; nothing if there is none.
@@ -157,27 +146,6 @@ class Store:
                 raise SansfaceError("the store gives back something else than was written; look at its disk.")
         finally:
             self.delete(name)
-
-
-class _Counted:
-    """The bytes to write, and how many there were."""
-
-    def __init__(self, data: bytes | Path):
-        self._data = data
-        self.size = 0
-
-    def parts(self) -> Iterator[bytes]:
-        if isinstance(self._data, bytes):
-            self.size = len(self._data)
-            yield self._data
-            return
-        try:
-            with open(self._data, "rb") as stream:
-                while part := stream.read(CHUNK):
-                    self.size += len(part)
-                    yield part
-        except OSError as error:
-            raise SansfaceError(os_error_sentence("read", self._data, error)) from error
 
 
 def _check(name: str) -> None:

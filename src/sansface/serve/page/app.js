@@ -1,0 +1,146 @@
+/**
+ * The page as a state machine: which step may follow which, one of them on the screen at a time.
+ *
+ * A step is {name, title, show(app): nodes}; `app.leaving` is a signal that aborts when it is left.
+ */
+
+import { Protector, missingFeatures } from "./protect/protector.js";
+import { button, element } from "./dom.js";
+import { Work } from "./work.js";
+
+/** From each step, where one may go. Steps that another head begins from are reached from everywhere. */
+const WAYS = {
+  pictures: ["capture"],
+  capture: ["pictures", "roles"],
+  roles: ["capture", "masks"],
+  masks: ["roles", "protect"],
+  protect: ["masks", "send"],
+  send: ["protect", "progress"],
+  progress: ["result"],
+  result: ["progress"],
+  heads: ["progress", "result"],
+};
+const FROM_ANYWHERE = ["pictures", "heads"];
+
+export class App {
+  /**
+   * @param {object[]} steps in their order; those of `aside` are not counted
+   * @param {() => Worker} makeWorker
+   * @param {Api | null} api null in the standalone file
+   */
+  constructor({ steps, aside = [], makeWorker, api = null }) {
+    this.steps = steps;
+    this.all = new Map([...steps, ...aside].map((step) => [step.name, step]));
+    Object.assign(this, { makeWorker, api, now: null, job: null, wayBack: null, leave: null });
+    this.root = document.getElementById("step");
+    this.said = document.getElementById("said");
+    this.begin();
+    addEventListener("beforeunload", (event) => {
+      if (this.work.begun) event.preventDefault(); // a reload forgets the pictures
+    });
+  }
+
+  /** Forget what was chosen, for another head. */
+  begin() {
+    this.work?.close();
+    this.work = new Work(new Protector(this.makeWorker));
+  }
+
+  get leaving() {
+    return this.leave.signal;
+  }
+
+  /**
+   * Show a step.
+   * @throws {Error} no way leads there from the present one.
+   */
+  async go(name) {
+    const known = this.all.has(name) && (this.now === null || name === this.now || FROM_ANYWHERE.includes(name) || WAYS[this.now].includes(name));
+    if (!known) throw new Error(`There is no way from ${this.now} to ${name}.`);
+    this.leave?.abort();
+    this.leave = new AbortController();
+    const { signal } = this.leave;
+    const first = this.now === null;
+    this.now = name;
+    const step = this.all.get(name);
+    const heading = element("h2", { tabindex: -1 }, step.title);
+    this.troubles = element("div", { class: "troubles", role: "alert" });
+    this.root.replaceChildren(heading, this.troubles);
+    this.#list();
+    this.say("");
+    document.title = `${step.title} – sansface`;
+    this.#remember();
+    try {
+      const nodes = await step.show(this);
+      if (signal.aborted) return;
+      this.root.append(...nodes);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.trouble(error);
+    }
+    if (!first) {
+      heading.focus();
+      scrollTo({ top: 0 });
+    }
+  }
+
+  /** Say something that changes by itself, such as progress, to those who hear the page. */
+  say(sentence) {
+    if (this.said.textContent !== sentence) this.said.textContent = sentence;
+  }
+
+  /**
+   * Say what went wrong, and the way on.
+   * @param {Error | string | null} problem null: nothing any more
+   * @param {...HTMLElement} ways buttons
+   */
+  trouble(problem, ...ways) {
+    if (this.leave.signal.aborted) return;
+    const said = problem?.message ?? problem;
+    const text = said && said[0].toUpperCase() + said.slice(1);
+    this.troubles.replaceChildren(...(text ? [element("p", {}, text), ...(ways.length ? [element("div", { class: "actions" }, ...ways)] : [])] : []));
+  }
+
+  /** Run something that may fail, from a button say; what fails is said. */
+  attempt(does, ...ways) {
+    const { signal } = this.leave;
+    return async (...given) => {
+      this.trouble(null);
+      try {
+        return await does(...given);
+      } catch (error) {
+        if (!signal.aborted && error?.name !== "AbortError") this.trouble(error, ...ways);
+        return undefined;
+      }
+    };
+  }
+
+  /** The buttons at a step's end. */
+  turns(back, next = null) {
+    return element("div", { class: "turns" },
+      back ? button("Back", () => this.go(back)) : element("span"),
+      next);
+  }
+
+  /** Show the heads' page, or the head that the address names. */
+  #remember() {
+    const place = { heads: "#heads", progress: `#job/${this.job}`, result: `#job/${this.job}` }[this.now] ?? "";
+    if (location.hash !== place) history.replaceState(null, "", place || location.pathname);
+  }
+
+  #list() {
+    const list = document.getElementById("steps");
+    const here = this.steps.findIndex((step) => step.name === this.now);
+    list.hidden = here < 0;
+    list.replaceChildren(...this.steps.map(({ short }, index) => element("li",
+      { class: index < here ? "past" : "", "aria-current": index === here ? "step" : null },
+      element("span", {}, short))));
+  }
+}
+
+/** One sentence where the browser lacks what the page cannot do without, else null. */
+export function missing() {
+  const lacking = missingFeatures();
+  if (!globalThis.HTMLDialogElement) lacking.push("This browser lacks dialogs.");
+  return lacking.length ? `${lacking[0]} Use a browser of 2023 or later.` : null;
+}

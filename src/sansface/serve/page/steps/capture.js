@@ -1,0 +1,92 @@
+/** Cameras: the capture file says from where each picture was taken. */
+
+import { button, count, element, fileChooser } from "../dom.js";
+import { readCapture } from "../protect/capture.js";
+import { fileOf } from "../work.js";
+import { isPicture } from "./pictures.js";
+
+const CAPTURES = ["transforms.json", "transforms_train.json"];
+const UNITS = { mm: "millimetres", cm: "centimetres", m: "metres", in: "inches", unknown: "a unit that it does not say", arbitrary: "a unit of its own" };
+
+export const capture = {
+  name: "capture",
+  title: "Where each picture was taken from",
+  short: "Cameras",
+  show(app) {
+    const { work } = app;
+    const found = element("div", { role: "status" });
+    const next = button("Go on to the roles", () => app.go("roles"), "first", { disabled: true });
+    const refresh = () => {
+      next.disabled = !work.frames.length || work.frames.some((frame) => !frame.file);
+      found.replaceChildren(...(work.capture ? describe(app, refresh) : []));
+    };
+    const read = app.attempt(async (files) => {
+      await readFiles(work, files);
+      refresh();
+    });
+    const add = (files) => {
+      work.files.push(...files.filter(isPicture));
+      const json = files.filter((file) => /\.json$/i.test(file.name));
+      if (json.length) read(json);
+      else {
+        match(work);
+        refresh();
+      }
+    };
+    const known = work.files.filter((file) => CAPTURES.includes(file.name) || file.name === "meta.json");
+    const there = known.some((file) => CAPTURES.includes(file.name));
+    if (!work.capture && there) queueMicrotask(() => read(known));
+    refresh();
+    return [
+      element("p", {}, "A head can be made only of pictures whose cameras are known. They stand in transforms.json: ", element("code", {}, "sansface capture"), " writes it from the photographs alone, on your computer, and so do many scanning apps."),
+      element("div", { class: "choosers" },
+        fileChooser("Choose transforms.json", add, { accept: ".json,application/json", multiple: true }, work.capture || there ? "plain" : "first"),
+        fileChooser("Choose missing pictures", add, { accept: "image/*,.heic", multiple: true })),
+      found,
+      app.turns("pictures", next),
+    ];
+  },
+};
+
+/** Read the capture file and, where it is there, the meta.json beside it. */
+async function readFiles(work, files) {
+  const file = files.find(({ name }) => CAPTURES.includes(name)) ?? files.find(({ name }) => name !== "meta.json");
+  const beside = files.find(({ name }) => name === "meta.json");
+  if (!file) throw new Error("meta.json alone has no cameras; choose transforms.json, too.");
+  const { frames, sphere, unit } = readCapture(await file.text(), beside ? await beside.text() : null);
+  work.changed();
+  work.capture = { sphere, unit };
+  work.frames = frames.map((frame) => ({ ...frame, file: null, maskFile: null, mask: null, drawn: false, confirmed: false, reduced: null }));
+  match(work);
+}
+
+/** Give each frame its picture and its mask's file, as far as they were chosen. */
+function match(work) {
+  for (const frame of work.frames) frame.file ??= fileOf(work.files, frame.path);
+  const taken = new Set(work.frames.map((frame) => frame.file));
+  for (const frame of work.frames) {
+    const mask = frame.maskPath && fileOf(work.files, frame.maskPath);
+    if (mask && !taken.has(mask)) frame.maskFile ??= mask; // a picture is no mask
+  }
+}
+
+function describe(app, refresh) {
+  const { work } = app;
+  const lacking = work.frames.filter((frame) => !frame.file);
+  const masks = work.frames.filter((frame) => frame.maskFile).length;
+  const facts = [
+    `${count(work.frames.length, "camera")}, ${count(work.frames.length - lacking.length, "picture")} found, ${count(masks, "mask")} found.`,
+    `Lengths are in ${UNITS[work.capture.unit] ?? work.capture.unit}.`,
+    work.capture.sphere ? "The sphere round the head is given." : "The sphere round the head will be found from the masks.",
+  ];
+  const nodes = facts.map((fact) => element("p", {}, fact));
+  if (lacking.length) {
+    nodes.push(element("p", { class: "warn" }, `${count(lacking.length, "picture")} of the capture file missing: ${lacking.slice(0, 5).map((frame) => frame.name).join(", ")}${lacking.length > 5 ? " …" : ""}. Choose them, or leave these views out.`),
+      button("Leave these views out", () => {
+        work.frames = work.frames.filter((frame) => frame.file);
+        work.changed();
+        refresh();
+      }));
+  }
+  return nodes;
+}

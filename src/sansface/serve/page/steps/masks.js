@@ -1,0 +1,100 @@
+/** Masks: what of each picture is the head. Nobody's mask is taken for right before the user has seen it. */
+
+import { button, count, element, fileChooser } from "../dom.js";
+import { drawMasked } from "../mask.js";
+import { editMask } from "../mask_editor.js";
+import { fileOf } from "../work.js";
+
+export const masks = {
+  name: "masks",
+  title: "What of each picture is the head?",
+  short: "Masks",
+  async show(app) {
+    const { work } = app;
+    const told = element("p", { role: "status", class: "strong" });
+    const next = button("Go on and protect", () => app.go("protect"), "first");
+    const cards = [];
+    const all = button("I looked: these masks are right", () => {
+      for (const frame of work.frames) frame.confirmed ||= Boolean(frame.mask?.usable);
+      cards.forEach((one) => one.refresh());
+      refresh();
+    });
+    const refresh = () => {
+      const confirmed = work.frames.filter((frame) => frame.confirmed).length;
+      const suggested = work.frames.filter((frame) => frame.mask?.usable && !frame.confirmed).length;
+      const drawn = work.frames.length - confirmed - suggested;
+      told.textContent = confirmed === work.frames.length
+        ? "Every mask is confirmed."
+        : `${count(confirmed, "mask")} confirmed, ${suggested} to be looked at, ${drawn} to be drawn. Without its mask no picture leaves.`;
+      next.disabled = confirmed < work.frames.length;
+      all.hidden = suggested === 0;
+    };
+    cards.push(...work.frames.map((frame) => card(app, frame, refresh)));
+    const add = app.attempt(async (files) => {
+      for (const frame of work.frames) {
+        const stem = frame.name.replace(/.*\//, "").replace(/\.[^.]*$/, "");
+        const file = (frame.maskPath && fileOf(files, frame.maskPath))
+          ?? files.find(({ name }) => [stem, `${stem}_mask`, `${stem}.mask`].includes(name.replace(/\.[^.]*$/, "")));
+        if (!file || frame.confirmed) continue;
+        Object.assign(frame, { maskFile: file, mask: null, maskSeen: false, drawn: false });
+        work.changedFrame(frame);
+      }
+      await suggest();
+    });
+    const suggest = async () => {
+      for (const one of cards) {
+        await work.suggestMask(one.frame);
+        if (app.leaving.aborted) return;
+        one.refresh();
+      }
+      refresh();
+    };
+    queueMicrotask(app.attempt(suggest));
+    refresh();
+    return [
+      element("p", {}, "Blue is background: it is removed before anything is computed. The head must be inside the white line, all of it, with hair and neck."),
+      element("div", { class: "choosers" }, fileChooser("Choose files of masks", add, { accept: "image/*", multiple: true })),
+      told, element("div", { class: "cards" }, ...cards.map((one) => one.element)),
+      app.turns("roles", element("div", { class: "actions" }, all, next)),
+    ];
+  },
+};
+
+function card(app, frame, changed) {
+  const shown = element("div", { class: "shown" });
+  const state = element("small", {});
+  const edit = button("Draw", app.attempt(async () => {
+    const { bitmap } = await app.work.look(frame.file);
+    const mask = await editMask({ bitmap, name: frame.name, mask: frame.mask });
+    if (!mask) return;
+    Object.assign(frame, { mask, drawn: true, confirmed: true });
+    app.work.changedFrame(frame);
+    refresh();
+    changed();
+  }));
+  const confirm = button("Right", () => {
+    frame.confirmed = true;
+    refresh();
+    changed();
+    edit.focus();
+  });
+  confirm.setAttribute("aria-label", `The mask of ${frame.name} is right`);
+  const refresh = app.attempt(async () => {
+    const { bitmap } = await app.work.look(frame.file);
+    const canvas = element("canvas", { role: "img", "aria-label": `${frame.name}, background blue` });
+    const mask = frame.mask ?? { width: bitmap.width, height: bitmap.height, data: new Uint8Array(bitmap.width * bitmap.height) };
+    [canvas.width, canvas.height] = [mask.width, mask.height];
+    drawMasked(canvas.getContext("2d"), bitmap, mask);
+    shown.replaceChildren(canvas);
+    const usable = Boolean(frame.mask?.usable);
+    state.textContent = frame.confirmed ? "confirmed" : usable ? "look at it" : "no mask yet";
+    state.className = frame.confirmed ? "good" : "warn";
+    confirm.hidden = frame.confirmed || !usable;
+    edit.textContent = usable ? "Change" : "Draw";
+    edit.setAttribute("aria-label", `${edit.textContent} the mask of ${frame.name}`);
+  });
+  refresh();
+  const made = element("div", { class: "card", role: "group", "aria-label": frame.name },
+    element("p", { class: "name" }, frame.name), shown, element("p", {}, state), element("div", { class: "actions" }, confirm, edit));
+  return { element: made, frame, refresh };
+}

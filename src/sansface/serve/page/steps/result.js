@@ -1,0 +1,165 @@
+/** The head: looked at, measured, downloaded, deleted. */
+
+import { ask, button, count, element, fileChooser, save } from "../dom.js";
+import { readPly, writePly } from "../mesh.js";
+import { packed } from "../protect/container.js";
+import { toWorld } from "../protect/way_back.js";
+import { Viewer } from "../viewer.js";
+import { inWords, measuring } from "./measuring.js";
+
+const MESH = "mesh.ply";
+
+export const result = {
+  name: "result",
+  title: "The head",
+  short: "Head",
+  async show(app) {
+    const { api } = app;
+    const job = await found(app, () => api.get(`jobs/${app.job}`, { signal: app.leaving }));
+    if (!job) return [app.turns(null, button("Your heads", () => app.go("heads"), "first"))];
+    const { digest } = await api.get(`bundles/${job.bundle}`, { signal: app.leaving });
+    if (app.wayBack?.bundle !== digest) app.wayBack = null;
+    const bytes = await api.file(job.id, MESH);
+    const mesh = readPly(bytes.buffer);
+    watch(app);
+    const view = stage(app, mesh);
+    const back = wayBack(app, digest, () => {
+      view.say(inWords(app.wayBack));
+      own.disabled = !app.wayBack;
+    });
+    const own = button("The mesh in your own frame", () => save("mesh-own.ply", writePly(inWorld(mesh, app.wayBack))), "plain", { disabled: !app.wayBack });
+    view.say(inWords(app.wayBack));
+    return [
+      element("div", { class: "head" }, ...view.nodes),
+      element("h3", {}, "Your own frame and unit"), back,
+      element("h3", {}, "Download"),
+      element("div", { class: "actions" },
+        button("The mesh", () => save(MESH, bytes)), own,
+        button("The report", app.attempt(async () => save("report.html", await file(app, job, "report.html"), "text/html"))),
+        button("Everything", app.attempt(() => everything(app, job, mesh)))),
+      element("h3", {}, "Delete"),
+      element("p", {}, `It is deleted by itself on ${new Date(1000 * job.expires).toLocaleDateString("en-GB", { dateStyle: "long" })}.`),
+      element("div", { class: "actions" }, button("Delete this head", app.attempt(() => remove(app, job)), "danger")),
+      app.turns(null, button("Your heads", () => app.go("heads"))),
+    ];
+  },
+};
+
+/** Delete a bundle and all that was made of it, if the user says so. @returns {Promise<boolean>} */
+export async function remove(app, job) {
+  const sure = await ask("Delete this head?", [
+    "The bundle that you sent and everything made of it are deleted from the server now, from its backups within the days that it states. This cannot be undone.",
+  ], "Delete it", "Keep it", "danger");
+  if (!sure) return false;
+  try {
+    await app.api.delete(`bundles/${job.bundle}`);
+  } catch (error) {
+    if (error.status !== 404) throw error; // it is gone already
+  }
+  await app.go("heads");
+  return true;
+}
+
+/** What was asked for; null, and said so, where it was deleted. */
+async function found(app, get) {
+  try {
+    return await get();
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    gone(app);
+    return null;
+  }
+}
+
+function gone(app) {
+  app.trouble("This head was deleted, perhaps in another tab. What is on the screen is all that is left of it.", button("Your heads", () => app.go("heads")));
+}
+
+/** When the tab is looked at again, the head may have been deleted meanwhile. */
+function watch(app) {
+  const look = app.attempt(async () => {
+    if (document.visibilityState === "visible") await found(app, () => app.api.get(`jobs/${app.job}`, { signal: app.leaving }));
+  });
+  document.addEventListener("visibilitychange", look, { signal: app.leaving });
+  addEventListener("focus", look, { signal: app.leaving });
+}
+
+function file(app, job, name) {
+  return app.api.file(job.id, name);
+}
+
+async function everything(app, job, mesh) {
+  const members = [];
+  for (const { name } of job.files) {
+    app.say(`${name} is being downloaded.`);
+    members.push([name, await file(app, job, name)]);
+  }
+  if (app.wayBack) members.push(["mesh-own.ply", writePly(inWorld(mesh, app.wayBack))]);
+  save("head.zip", packed(members), "application/zip");
+  app.say(`${count(members.length, "file")} downloaded.`);
+}
+
+/** The mesh where the capture had the head. */
+function inWorld(mesh, frame) {
+  const turned = toWorld(mesh.normals, { ...frame, center: [0, 0, 0], radius: 1 });
+  return { positions: toWorld(mesh.positions, frame), normals: turned, faces: mesh.faces };
+}
+
+/** The viewer and its controls; words instead where there is no WebGL. */
+function stage(app, mesh) {
+  const canvas = element("canvas", {
+    tabindex: 0, role: "application", "aria-label": "The head in three dimensions. Arrow keys turn it, plus and minus bring it nearer and farther, Home resets, Enter picks the point in the middle.",
+  });
+  let viewer;
+  try {
+    viewer = new Viewer(canvas);
+  } catch (error) {
+    return { nodes: [element("p", { class: "warn" }, error.message)], say: () => {} };
+  }
+  app.leaving.addEventListener("abort", () => viewer.close());
+  viewer.show(mesh);
+  const measures = measuring(viewer, mesh);
+  const nearer = element("div", { class: "over" },
+    button("+", () => viewer.move(0.8), "plain", { "aria-label": "Nearer" }),
+    button("−", () => viewer.move(1.25), "plain", { "aria-label": "Farther" }),
+    button("Reset", () => viewer.reset()));
+  const faces = count(mesh.faces.length / 3, "triangle");
+  return {
+    nodes: [element("div", { class: "stage" }, canvas, nearer), measures.element, element("p", { class: "quiet" }, `${faces}.`)],
+    say: measures.say,
+  };
+}
+
+/** Say whether the way back is here, and take it from a file. */
+function wayBack(app, digest, changed) {
+  const told = element("p", { role: "status" });
+  const show = () => {
+    told.textContent = app.wayBack
+      ? "The way back is loaded, in this tab alone: measurements are in your unit, and the mesh can be downloaded in your own frame."
+      : "Measurements are in units of the sphere round the head. Load the way back (head.frame.json) for your own frame and unit; it is not sent.";
+    changed?.();
+  };
+  const load = app.attempt(async ([chosen]) => {
+    app.wayBack = checkedWayBack(await chosen.text(), digest);
+    show();
+  });
+  queueMicrotask(show);
+  return element("div", {}, told,
+    element("div", { class: "choosers" }, fileChooser("Load the way back", load, { accept: ".json,application/json" })));
+}
+
+/** @throws {Error} one sentence: no way back, or another bundle's. */
+export function checkedWayBack(text, digest) {
+  let frame;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    frame = null;
+  }
+  const numbers = (values, size) => Array.isArray(values) && values.length === size && values.every(Number.isFinite);
+  const whole = numbers(frame?.center, 3) && frame.radius > 0 && Number.isFinite(frame.radius)
+    && Array.isArray(frame.rotation) && frame.rotation.length === 3 && frame.rotation.every((row) => numbers(row, 3)) && typeof frame.unit === "string";
+  if (!whole) throw new Error("That file is not a way back; choose the NAME.frame.json that was saved with the bundle.");
+  if (frame.bundle !== digest) throw new Error("That way back belongs to another bundle; choose the one that was saved with this one.");
+  return frame;
+}

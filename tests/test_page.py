@@ -1,4 +1,4 @@
-"""The page in a real Chromium, with a real server and worker: the whole way, what leaves, what may go wrong."""
+"""The page in a real Chromium, with a real server and worker: the whole way, what leaves, what goes wrong."""
 
 import base64
 import hashlib

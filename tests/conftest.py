@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
+from sqlalchemy import Engine
 
 from sansface import cli
 from sansface.capture import Camera, Capture, Frame, Role
@@ -18,6 +20,7 @@ if (ROOT.parent / "shared" / "assets").is_dir():
     # For whoever loads models once for a whole module, before any fixture of a single test.
     os.environ.setdefault("SANSFACE_ASSETS", str(ROOT.parent / "shared" / "assets"))
 sys.path.insert(0, str(ROOT / "benchmarks"))  # their checkers are tested, too
+from postgres import Cluster, cluster, programs  # noqa: E402
 
 # `make test` decides what may be merged, so it draws the same examples every time; `make test-all` new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -111,3 +114,30 @@ def say(capsys):
         return code, told.out, told.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL of the tests' own, without anything in it; they are skipped where it is not installed."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with cluster(durable=False) as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database: the test runs with SQLite, and with PostgreSQL where it is installed."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/service.db"
+    return request.getfixturevalue("postgres").database()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """The service's database, migrated; on SQLite, and on PostgreSQL where it is installed."""
+    from sansface.serve.database import open_database
+
+    opened = open_database(database_url)
+    yield opened
+    opened.dispose()

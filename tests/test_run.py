@@ -19,7 +19,7 @@ from sansface.protect.operators import operator
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct import checkpoint, pictures, run, stages
 from sansface.reconstruct.config import from_dict
-from sansface.reconstruct.run import Interrupted, Progress, reconstruct
+from sansface.reconstruct.run import Halt, Interrupted, Progress, reconstruct
 from sansface.reconstruct.supervision import from_bundle
 from sansface.surface import read_mesh
 from small import ball_supervision, small_config
@@ -210,6 +210,25 @@ def test_ctrl_c_leaves_a_usable_result_and_resuming_continues_exactly(tmp_path, 
     torch.manual_seed(3)
     reconstruct(ball_supervision(), out, CONFIG, device="cpu", resume=True, on_progress=told.append)
     assert len([p for p in told if p.stage < 3]) == 12 - (6 if at[-1][0] == 2 else 0) - at[-1][1]
+    assert files(out) == RESULTS
+    assert_same_result(out, undisturbed)
+
+
+@pytest.mark.parametrize("at", [(1, 1), (2, 3), (3, 0)])
+def test_who_watches_may_halt_a_run_which_then_goes_on_exactly(tmp_path, undisturbed, at):
+    """At the very step, though the last checkpoint that time has brought is older."""
+
+    def halt(now: Progress) -> None:
+        if (now.stage, now.step) == at:
+            raise Halt
+
+    out = tmp_path / "out"
+    with pytest.raises(Halt):
+        reconstruct(ball_supervision(), out, CONFIG, device="cpu", on_progress=halt)
+    assert not (out / "mesh.ply").exists()
+    kept = checkpoint.load(out / checkpoint.NAME).run
+    assert (kept["stage"], kept["step"]) == ((2, 6) if at[0] == 3 else at)
+    go(out, resume=True)
     assert files(out) == RESULTS
     assert_same_result(out, undisturbed)
 

@@ -12,9 +12,11 @@ import tyro
 from tyro.conf import DisallowNone
 
 from sansface import __version__
+from sansface.cli.account import Account
 from sansface.cli.anonymize import Anonymize, Authenticate, Register, Unseal
 from sansface.cli.assets import Assets
 from sansface.cli.audit import Audit
+from sansface.cli.backup import Backup
 from sansface.cli.bench import Bench
 from sansface.cli.capture import Check, Convert, Masks, Photographs, Roles
 from sansface.cli.deidentify import Deidentify
@@ -26,7 +28,9 @@ from sansface.cli.neural_head import TrainNeuralHead
 from sansface.cli.page import Page
 from sansface.cli.protect import Inspect, Protect
 from sansface.cli.reconstruct import Reconstruct, Render
+from sansface.cli.serve import Serve
 from sansface.cli.template import TrainTemplate
+from sansface.cli.worker import Batch, Worker
 from sansface.errors import SansfaceError
 
 VERBS = {
@@ -53,7 +57,12 @@ VERBS = {
     "unseal": Unseal,
     "audit": Audit,
     "bench": Bench,
+    "serve": Serve,
+    "account": Account,
     "assets": Assets,
+    "worker": Worker,
+    "batch": Batch,
+    "backup": Backup,
 }
 
 
@@ -81,7 +90,12 @@ Verb = (
     | Unseal
     | Audit
     | Bench
+    | Serve
+    | Account
     | Assets
+    | Worker
+    | Batch
+    | Backup
 )
 
 

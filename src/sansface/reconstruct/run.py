@@ -47,6 +47,10 @@ class Interrupted(SansfaceError):
     """Ctrl-C: what was learnt so far has been written, and the run can be resumed."""
 
 
+class Halt(Exception):
+    """`on_progress` raises it to end a run at once: there is a checkpoint, and no mesh of the moment."""
+
+
 class _Stop(Exception):
     """Ends the training after a whole step."""
 
@@ -97,6 +101,7 @@ def reconstruct(
         keep_radiance: keep the checkpoint, and with it the radiance, whose renderings can be recognised.
         mesh_format: ply, obj, glb or stl; mesh.ply is always written.
         decimate: at most so many faces.
+        on_progress: is told after every step and at the end; may raise `Halt`.
         viewer: is shown every step.
 
     Returns:
@@ -104,6 +109,7 @@ def reconstruct(
 
     Raises:
         Interrupted: Ctrl-C; the folder holds the mesh of the moment and a checkpoint.
+        Halt: as `on_progress` wished; the folder holds a checkpoint of its last step.
         SansfaceError: one sentence.
     """
     if mesh_format not in FORMATS:
@@ -153,6 +159,10 @@ def reconstruct(
                 field = method_of(config).train(supervision, config, seed, where, log.watch, restore, **begun)
             except _Stop as stop:
                 field = stop.field
+            except Halt:
+                if log.last is not None:
+                    log.checkpoint(log.last)
+                raise
         if log.stopped and log.last is not None:
             log.checkpoint(log.last)
 

@@ -52,22 +52,35 @@ def deployment(data: Path) -> Deployment:
     )
 
 
+def read_key(path: Path) -> bytes:
+    """32 bytes from a file of 64 hexadecimal digits.
+
+    Raises:
+        SansfaceError: it cannot be read, or holds something else.
+    """
+    try:
+        return _parsed(path.read_text(encoding="ascii"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SansfaceError(f"the store's key cannot be read from {path}; correct the path.") from error
+
+
 def _key() -> bytes:
     text, path = os.environ.get(KEY), os.environ.get(f"{KEY}_FILE")
-    if text is None and path is not None:
-        try:
-            text = Path(path).read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SansfaceError(f"the store's key cannot be read from {path}; correct {KEY}_FILE.") from error
-    if text is None:
-        raise SansfaceError(
-            f"the store's key is missing: set {KEY} to 64 hexadecimal digits, such as `openssl rand -hex 32` "
-            "prints, and keep a copy elsewhere, for without it nothing can be read again."
-        )
+    if text is not None:
+        return _parsed(text, KEY)
+    if path is not None:
+        return read_key(Path(path))
+    raise SansfaceError(
+        f"the store's key is missing: set {KEY} to 64 hexadecimal digits, such as `openssl rand -hex 32` "
+        "prints, and keep a copy elsewhere, for without it nothing can be read again."
+    )
+
+
+def _parsed(text: str, source: str) -> bytes:
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise SansfaceError(f"{KEY} is not 64 hexadecimal digits; make one with `openssl rand -hex 32`.")
+        raise SansfaceError(f"{source} is not 64 hexadecimal digits; make one with `openssl rand -hex 32`.")
     return key

@@ -84,7 +84,7 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("bundle_id", "settings_digest"),
-        Index("jobs_to_take", "state", "not_before"),
+        Index("jobs_to_take", "state", "created"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -94,6 +94,7 @@ class Job(Base):
     settings_digest: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=State.QUEUED)
     attempts: Mapped[int] = mapped_column(Integer, default=0)  # begun so far
+    failures: Mapped[int] = mapped_column(Integer, default=0)  # of them, that ended with a sentence
     attempt: Mapped[str | None] = mapped_column(String(32))
     worker: Mapped[str | None] = mapped_column(String(100))
     lease_until: Mapped[float | None] = mapped_column(Float)

@@ -1,0 +1,294 @@
+"""Row i: the server's second lock on photographs that a client forgot to turn into σ, and on honest bundles.
+
+    python benchmarks/second_lock.py [--fit] [--short] [--assets FOLDER] [--captures FOLDER]
+
+--fit draws pictures of one half of the people, heads and scenes, fits the weights of
+`sansface.serve.second_lock` and prints them, with what odds honest and forged ones get; weights and
+thresholds are copied there by hand. Without it the other half is measured, and the capture `lps`: no weight
+and no threshold has seen them. Kinds of forgeries that nothing was fitted to are told apart. FOLDERs are
+those of the shared assets and captures; what is not there is left out.
+"""
+
+import argparse
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from forgeries import FITTED, NEW, protected
+from sansface.protect.contents import Bundle, BundleError, Share
+from sansface.protect.operators import OPERATORS
+from sansface.protect.pipeline import ProtectSettings
+from sansface.serve import second_lock
+from sittings import Picture, captured, demo_head, parametric_head, people, scene
+
+VIEWS = 18
+TOGETHER = 12
+"""Pictures of a bundle, where there are so many."""
+CALM = 1e-3
+"""Of the weights' squares in the fit, whose numbers have unit variance."""
+ISSUE = ("grey", "inverted", "blurred", "stretched")
+"""The kinds that the target names."""
+FIT = (*OPERATORS, "log", "structure", "structure")
+"""Those with weights of their own are drawn more often than the five that share theirs."""
+HARD: dict[str, dict[str, Any]] = {
+    "16 px": {"resolution": 16},
+    "24 px": {"resolution": 24},
+    "1 bit": {"bits": 1},
+    "2 bits": {"bits": 2},
+    "3 bits": {"bits": 3},
+    "noise 0.03": {"noise": 0.03},
+    "noise 0.1": {"noise": 0.1},
+    "noise 0.5": {"noise": 0.5},
+    "gain 0.1": {"gain": 0.1},
+    "blur 2": {"blur": 2.0},
+    "blur 2, 128 px": {"blur": 2.0, "resolution": 128},
+    "blur 8, 256 px": {"blur": 8.0, "resolution": 256},
+    "structure": {"operator": "structure"},
+    "structure, 128 px": {"operator": "structure", "resolution": 128},
+}
+"""What differs from the defaults."""
+EASY = (32, 48, 64, 64, 64, 64, 96, 128, 256)
+
+
+Sources = dict[str, list[list[Picture]]]
+"""Of each source its sittings."""
+
+
+def sittings(half: int, assets: Path, captures: Path, short: bool) -> Sources:
+    """By source, the pictures of one half: 0 to fit, 1 to measure."""
+    count, views = (2, 9) if short else (8, VIEWS)
+    result = {
+        "demo": [demo_head(seed, views, 256) for seed in range(half, 2 * count, 2)],
+    }
+    if (captures / "lps").is_dir() and half:
+        result["lps"] = [captured(captures / "lps")]
+    if (assets / "ict").is_dir():
+        result["parametric"] = [parametric_head(number, views, 256) for number in range(half, 3 * count, 2)]
+        result["scenes"] = [
+            scene(name, seed, views, 256) for name in ("plate", "room") for seed in range(half, count, 2)
+        ]
+    if (assets / "photos" / "lfw").is_dir():
+        which = slice(half, 40 if short else None, 2)
+        everyone = [one for them in people(assets / "photos" / "lfw" / "img", which, 4) for one in them]
+        order = np.random.default_rng(half).permutation(len(everyone))
+        result["people"] = [
+            [everyone[number] for number in part] for part in np.array_split(order, max(1, len(order) // 20))
+        ]
+    return result
+
+
+def ordinary(rng: np.random.Generator, pictures: list[Picture]) -> ProtectSettings:
+    """Settings as people would choose them, of every operator."""
+    longest = max(pictures[0][1].shape)
+    sizes = [size for size in (*EASY, 512) if size <= longest]
+    return ProtectSettings(
+        resolution=int(rng.choice(sizes)),
+        operator=str(rng.choice(list(OPERATORS))),
+        bits=int(rng.choice([8, 8, 8, 8, *range(4, 17)])),
+        noise=float(rng.choice([0, 0, 0, 0, 0.003, 0.01])),
+        gain=float(rng.choice([1, 1, 1, 0.5, 0.2])),
+        blur=None if rng.random() < 0.75 else round(float(rng.uniform(0.25, 1.25)), 2),
+    )
+
+
+def any_settings(
+    rng: np.random.Generator, pictures: list[Picture], operators: tuple[str, ...] = tuple(OPERATORS)
+) -> ProtectSettings:
+    """Settings of the whole range that `sansface protect` offers."""
+    longest = max(pictures[0][1].shape)
+    if rng.random() < 0.1:
+        return ProtectSettings(share=Share(rng.choice([Share.OUTLINE, Share.CAMERA])))
+    return ProtectSettings(
+        resolution=int(rng.choice([size for size in (16, 24, *EASY, 512) if size <= longest])),
+        operator=str(rng.choice(operators)),
+        bits=int(rng.choice([*[8] * 8, *range(1, 17)])),
+        noise=float(rng.choice([0, 0, 0, 0, 0.003, 0.01, 0.03, 0.1, 0.5])),
+        gain=float(rng.choice([1, 1, 1, 0.5, 0.1])),
+        blur=None if rng.random() < 0.7 else round(float(np.exp(rng.uniform(np.log(0.25), np.log(8)))), 2),
+    )
+
+
+Choice = Callable[[np.random.Generator, list[Picture]], ProtectSettings]
+
+
+def drawn(
+    sources: Sources, rng: np.random.Generator, count: int, settings: Choice
+) -> Iterator[tuple[str, list[Picture], ProtectSettings]]:
+    """Source, some pictures of one sitting, and settings; every source as often."""
+    names = list(sources)
+    for number in range(count):
+        name = names[number % len(names)]
+        sitting = sources[name][rng.integers(len(sources[name]))]
+        chosen = rng.permutation(len(sitting))[:TOGETHER]
+        pictures = [sitting[one] for one in chosen]
+        yield name, pictures, settings(rng, pictures)
+
+
+# --- measuring ---
+
+
+class Counts:
+    """Of tables of rows: how many bundles were refused, of how many."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+        self.seconds, self.pictures = 0.0, 0
+
+    def look(self, table: str, bundle: Bundle | None, *rows: str) -> None:
+        """Ask the lock, and count in these rows of a table."""
+        if bundle is None:
+            return
+        began = time.perf_counter()
+        try:
+            second_lock.check(bundle)
+            refused = False
+        except BundleError:
+            refused = True
+        self.seconds += time.perf_counter() - began
+        self.pictures += len(bundle.frames)
+        for row in rows:
+            self.tables[table][row][0] += refused
+            self.tables[table][row][1] += 1
+
+
+def measure(sources: Sources, count: int, seed: int = 1) -> Counts:
+    """Honest bundles of all settings, forged ones of ordinary settings, and both of the hard ones."""
+    rng, found = np.random.default_rng(seed), Counts()
+    for name, pictures, settings in drawn(sources, rng, count, any_settings):
+        kind = settings.operator if settings.share is Share.MODULUS else "no σ"
+        found.look("honest", protected(pictures, settings, rng), "all", name, kind)
+    for title, kinds in (("of the issue", ISSUE), ("fitted", tuple(FITTED)), ("new", tuple(NEW))):
+        for number, (name, pictures, settings) in enumerate(drawn(sources, rng, count, ordinary)):
+            kind = kinds[number // len(sources) % len(kinds)]
+            rows = ("all", kind, name, settings.operator, f"{settings.resolution} px")
+            for table, forged in (("one forged among honest", [0]), ("all forged", range(len(pictures)))):
+                bundle = protected(pictures, settings, rng, dict.fromkeys(forged, (FITTED | NEW)[kind]))
+                found.look(f"{title}: {table}", bundle, *rows)
+    for row, change in HARD.items():
+        for _, pictures, _ in drawn(sources, rng, max(10, count // 10), ordinary):
+            settings, kind = ProtectSettings(**change), ISSUE[rng.integers(len(ISSUE))]
+            if settings.resolution > max(pictures[0][1].shape):
+                continue
+            for table, forged in (("honest", []), ("one forged", [0]), ("all forged", range(len(pictures)))):
+                bundle = protected(pictures, settings, rng, dict.fromkeys(forged, FITTED[kind]))
+                found.look(f"hard: {table}", bundle, row)
+    return found
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """95 % interval of a rate (Wilson 1927)."""
+    z, rate = 1.959964, hits / count
+    middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def report(found: Counts) -> str:
+    """All tables in words."""
+    lines = [f"{1000 * found.seconds / found.pictures:.2f} ms a picture"]
+    for name, table in found.tables.items():
+        lines.append(name)
+        for row, (hits, count) in table.items():
+            low, high = (100 * end for end in wilson(hits, count))
+            rate = f"{100 * hits / count:.1f} % [{low:.1f}, {high:.1f}]"
+            lines.append(f"  {row:22s} {hits:4d} of {count:4d} refused, {rate}")
+    return "\n".join(lines)
+
+
+# --- fitting ---
+
+
+Seen = tuple[np.ndarray, bool, str]
+"""Of a picture its features, whether it is forged, and what it is."""
+
+
+def fit(sources: Sources, count: int, seed: int = 0) -> None:
+    """Print weights, and the log-odds that pictures and bundles get with them."""
+    rng = np.random.default_rng(seed)
+    often = partial(any_settings, operators=FIT)
+    alone: dict[str, list[Seen]] = defaultdict(list)
+    together: dict[str, list[Seen]] = defaultdict(list)
+    for number, (name, pictures, settings) in enumerate(drawn(sources, rng, count, often)):
+        for kind in (None, list(FITTED)[number % len(FITTED)]):
+            forged = [] if kind is None else range(len(pictures))
+            bundle = protected(pictures, settings, rng, {one: FITTED[str(kind)] for one in forged})
+            if bundle is None or bundle.share is not Share.MODULUS:
+                continue
+            about, family = f"{name} {differs(settings)}", bundle.operator.modulus
+            looked = list(second_lock.looked_at(bundle))
+            for table, windows in ((alone, looked), (together, [second_lock.joined(looked)])):
+                numbers = [second_lock.features(one) for one in windows]
+                table[family] += [(one, kind is not None, about) for one in numbers if one is not None]
+    for family in second_lock.FAMILIES:
+        weights = fitted(
+            np.array([one[0] for one in alone[family]]), np.array([one[1] for one in alone[family]])
+        )
+        print(f'    "{family}": ({", ".join(f"{one:.4g}" for one in weights)}),')
+        for title, table in (("alone", alone[family]), ("together", together[family])):
+            odds = np.array([weights[0] + weights[1:] @ one[0] for one in table])
+            forged = np.array([one[1] for one in table])
+            print(f"    # {title}: {(~forged).sum()} honest, {forged.sum()} forged")
+            for bar in (-1, 0, 1, 2, 3, 4):
+                shares = (odds[~forged] > bar).sum(), 100 * (odds[forged] > bar).mean()
+                print(f"    #   above {bar}: {shares[0]} honest, {shares[1]:.2f} % forged")
+            for one in np.argsort(-np.where(forged, -np.inf, odds))[:6]:
+                print(f"    #   {odds[one]:.1f} {table[one][2]}")
+
+
+def differs(settings: ProtectSettings) -> str:
+    """What differs from the defaults."""
+    plain = asdict(ProtectSettings())
+    return ", ".join(f"{key} {value}" for key, value in asdict(settings).items() if value != plain[key])
+
+
+def fitted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(1 + k,) weights of the logistic rule; honest and forged count the same in all."""
+    mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
+    z, sign = (x - mean) / spread, np.where(y, 1.0, -1.0)
+    share = np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        odds = sign * (weights[0] + z @ weights[1:])
+        slope = -share * sign / (1 + np.exp(np.clip(odds, -500, 500))) / len(z)
+        value = (share * np.logaddexp(0, -odds)).mean() + CALM * np.square(weights[1:]).sum()
+        return value, np.concatenate([[slope.sum()], slope @ z + 2 * CALM * weights[1:]])
+
+    found = minimize(loss, np.zeros(1 + x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    return np.concatenate([[found[0] - found[1:] @ (mean / spread)], found[1:] / spread])
+
+
+def main() -> None:
+    """Fit or measure."""
+    root = Path(__file__).resolve().parents[2] / "shared"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument(
+        "--assets", type=Path, default=Path(os.environ.get("SANSFACE_ASSETS", root / "assets"))
+    )
+    parser.add_argument(
+        "--captures", type=Path, default=Path(os.environ.get("SANSFACE_CAPTURES", root / "captures"))
+    )
+    options = parser.parse_args()
+    os.environ["SANSFACE_ASSETS"] = str(options.assets)
+    sources = sittings(0 if options.fit else 1, options.assets, options.captures, options.short)
+    print({name: (len(them), sum(map(len, them))) for name, them in sources.items()}, flush=True)
+    count = 50 if options.short else 500
+    if options.fit:
+        fit(sources, 4 * count)
+    else:
+        print(report(measure(sources, count)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The page in a real Chromium, with a real server and worker: the whole way, what leaves, what goes wrong."""
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -485,24 +486,22 @@ def test_a_wrong_password_is_said_and_can_be_corrected(tab):
     ours.page.get_by_text("There is none yet.").wait_for()
 
 
-@pytest.mark.parametrize(
-    ("status", "sentence"),
-    [
-        (422, "The door says no to this bundle."),
-        (507, "The disk is full; try again later."),
-        (413, "Too much."),
-    ],
-)
-def test_a_refusal_is_said_in_its_own_sentence(tab, ball, status, sentence):
+def test_a_refusal_is_said_in_its_own_sentence(tab, ball):
     """And the way on stays: the same button."""
     ours = tab()
     ours.signed_in()
     protected(ours, ball)
-    answer = json.dumps({"detail": sentence})
-    ours.page.route("**/api/v1/uploads/*", lambda route: route.fulfill(status=status, body=answer))
-    ours.press("Send exactly this")
-    ours.page.get_by_role("alert").get_by_text(sentence).wait_for()
-    ours.page.unroute("**/api/v1/uploads/*")
+    for status, sentence in (
+        (422, "The door says no to this bundle."),
+        (507, "The disk is full; try again later."),
+        (413, "It is more than your account may keep."),
+    ):
+        answer = json.dumps({"detail": sentence})
+        handler = functools.partial(lambda route, **given: route.fulfill(**given), status=status, body=answer)
+        ours.page.route("**/api/v1/uploads/*", handler)
+        ours.press("Send exactly this")
+        ours.page.get_by_role("alert").get_by_text(sentence).wait_for()
+        ours.page.unroute("**/api/v1/uploads/*")
     ours.press("Send exactly this")
     ours.heading("The head is being made")
 

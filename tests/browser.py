@@ -17,6 +17,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from sansface.serve.models import model_file
+
 PAGE = Path(__file__).resolve().parents[1] / "src" / "sansface" / "serve" / "page"
 TYPES = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}
 CHROMIUM = os.environ.get("SANSFACE_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -60,10 +62,13 @@ globalThis.frameOf = async ({ file, mask, camera, role, drawn }) => ({
 
 
 class Browser:
-    """A blank page whose origin serves the page's modules at /page/ and what is in `files` at /files/."""
+    """A blank page whose origin serves the page's modules at /page/, its models at /models/, `files` at /files/.
 
-    def __init__(self, page: Any, files: dict[str, bytes]) -> None:
-        self.page, self.files = page, files
+    What it says on the console is in `said`, and fails the test unless it is taken out of there.
+    """
+
+    def __init__(self, page: Any, files: dict[str, bytes], said: list[str]) -> None:
+        self.page, self.files, self.said = page, files, said
 
     def ask(self, body: str, **given: Any) -> Any:
         """What an asynchronous function of this body returns; it sees `given` by name."""
@@ -86,6 +91,12 @@ def chromium(*arguments: str) -> Iterator[Browser]:
             if path.startswith("/page/"):
                 file = PAGE / path.removeprefix("/page/")
                 data, kind = file.read_bytes(), TYPES[file.suffix]
+            elif path.startswith("/models/"):
+                found = model_file(path.removeprefix("/models/"))
+                if found is None:
+                    self.send_error(404)
+                    return
+                data, kind = found
             elif path.startswith("/files/"):
                 data, kind = files[path.removeprefix("/files/")], "application/octet-stream"
             self.send_response(200)
@@ -109,7 +120,7 @@ def chromium(*arguments: str) -> Iterator[Browser]:
             page.on("pageerror", lambda error: said.append(str(error)))
             page.add_init_script(HELPERS)
             page.goto(f"http://127.0.0.1:{server.server_port}/")
-            yield Browser(page, files)
+            yield Browser(page, files, said)
             browser.close()
     finally:
         server.shutdown()

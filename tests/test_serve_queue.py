@@ -12,6 +12,7 @@ from hypothesis.strategies import booleans, integers
 from sqlalchemy import Engine, delete, event, select, update
 from sqlalchemy.orm import Session
 
+import queue_load
 from sansface.errors import SansfaceError
 from sansface.serve import queue
 from sansface.serve.database import open_database, reading
@@ -354,3 +355,9 @@ def test_any_order_of_events(engine, monkeypatch):
     few = profile(max_examples=25, stateful_step_count=30, deadline=None)
     machine.TestCase.settings = few
     machine.TestCase().runTest()
+
+
+def test_nothing_is_lost_while_workers_are_killed_and_the_database_restarts(postgres, capsys):
+    """Row e in its short form, on a cluster of its own."""
+    assert queue_load.run(queue_load.SHORT) == []
+    assert "61 of 61" in capsys.readouterr().out

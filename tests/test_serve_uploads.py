@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 
 from mutated_bundles import RAW, sample_bundle
 from sansface.errors import SansfaceError
-from sansface.protect.bundle import MAX_BYTES
+from sansface.protect.bundle import MAX_BYTES, BundleError
 from sansface.serve import intake
 from sansface.serve.limits import Limits
 from sansface.serve.problems import Problem
@@ -179,6 +179,23 @@ def test_a_refused_bundle_leaves_its_hash_alone(site):
         lines = session.scalars(select(Event).where(Event.account_id == person.id)).all()
     found = {(line.action, line.object_id, line.outcome) for line in lines}
     assert found == {("bundle.refused", hashlib.sha256(data).hexdigest(), "verifier")}
+
+
+def test_what_the_second_lock_refuses_leaves_its_hash_alone(site, monkeypatch):
+    person, data, before = site.person(), a_bundle(3), files_of(site.folder)
+
+    def looks_like_a_photograph(bundle):
+        raise BundleError("it looks like a photograph; protect again.")
+
+    monkeypatch.setattr("sansface.serve.second_lock.check", looks_like_a_photograph)
+    answer = person.client.post("/bundles", content=data)
+    assert answer.status_code == 422
+    sentence = "The bundle is refused: it looks like a photograph; protect again."
+    assert answer.json() == {"detail": sentence}
+    assert files_of(site.folder) == before
+    with site.service.reading() as session:
+        line = session.scalars(select(Event).where(Event.account_id == person.id)).one()
+    assert (line.object_id, line.outcome) == (hashlib.sha256(data).hexdigest(), "second-lock")
 
 
 @settings(deadline=None, max_examples=25)

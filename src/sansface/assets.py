@@ -90,6 +90,13 @@ ASSETS: dict[str, Asset] = {
         "finds hair",
         _GOOGLE + "hair_segmentation.tflite?generation=1661875756623461",
     ),
+    "litert-web": Asset(
+        "web/litertjs-core-2.5.3.tgz",
+        "a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd",
+        "Apache-2.0",
+        "runs masks and faces in the page",
+        "https://registry.npmjs.org/@litertjs/core/-/core-2.5.3.tgz",
+    ),
     "edgeface": Asset(
         "weights/edgeface_xs_deq_112.onnx",
         "94dd19d3097564396517049104c3565a694cc7c303b1826840fb292b090edc5b",
@@ -119,6 +126,8 @@ FACES = ("yunet", "face-short-range", "face-landmarks")
 """What must be there before a photograph may be called neutral."""
 CLIENT = (*FACES, "person")
 """What the extra `faces` needs on a device."""
+PAGE = ("person", "face-short-range", "face-landmarks", "litert-web")
+"""What the service gives its page, to draw masks and find faces on the user's device."""
 
 
 def folder() -> Path:

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from commands import CAPTURES, timed
 from postgres import Cluster, cluster, programs
-from sansface.serve import queue, worker
+from sansface.serve import attempt, log, queue, worker
 from sansface.serve.database import now, open_database, reading
 from sansface.serve.queue import Settings, counts, submit
 from sansface.serve.store import Store
@@ -54,9 +54,10 @@ SHORT = Load(jobs=60, seconds=0.2, heads=1, workers=4, kills=3, small=True)
 
 def child(url: str, place: str, key: bytes, load: Load, number: int) -> None:
     """A worker: sleeps or reconstructs, as the bundle says."""
+    log.configure()
     from sansface.reconstruct import config
 
-    worker.HEARTBEAT_SECONDS, worker.POLL_SECONDS, worker.KEEP_SECONDS = 0.5, 0.2, 2.0
+    attempt.HEARTBEAT_SECONDS, worker.POLL_SECONDS, worker.KEEP_SECONDS = 0.5, 0.2, 2.0
     queue.LOSS_SECONDS = 0.2
     if load.small:
         config.PRESETS["fast"] = small
@@ -65,11 +66,11 @@ def child(url: str, place: str, key: bytes, load: Load, number: int) -> None:
     scratch.mkdir(mode=0o700)
     local = worker.local(scratch, "cpu")
 
-    def execute(bundle, settings, kept, attempt):
+    def execute(bundle, settings, kept, this):
         if bundle != SLEEPS:
-            return local(bundle, settings, kept, attempt)
+            return local(bundle, settings, kept, this)
         time.sleep(load.seconds)
-        if not attempt.tell({"done": 1.0, "note": "slept", "seconds_left": 0.0}):
+        if not this.tell({"done": 1.0, "note": "slept", "seconds_left": 0.0}):
             raise worker.Stopped
         return {"config.json": secrets.token_bytes(100)}
 
@@ -221,8 +222,9 @@ def run(load: Load) -> list[str]:
         engine.dispose()
     total, ideal = load.jobs + load.heads, load.jobs * load.seconds / load.workers
     print(
-        f"| e | {load.jobs} jobs of {load.seconds:g} s and {load.heads} reconstructions, {load.workers} "
-        f"workers, {load.kills} killed, PostgreSQL restarted: done, committed once | {finished} of {total} |\n"
+        f"| e | {load.jobs} jobs of {load.seconds:g} s and {load.heads} reconstructions, "
+        f"{load.workers} workers, {load.kills} killed, PostgreSQL restarted: done, committed once "
+        f"| {finished} of {total} |\n"
         f"({begun - total} begun again; {took:.0f} s, of which the sleeping alone takes {ideal:.0f} s)"
     )
     return wrong

@@ -62,7 +62,7 @@ globalThis.frameOf = async ({ file, mask, camera, role, drawn }) => ({
 
 
 class Browser:
-    """A blank page whose origin serves the page's modules at /page/, its models at /models/, `files` at /files/.
+    """A blank page that has the page's modules at /page/, its models at /models/, `files` at /files/.
 
     What it says on the console is in `said`, and fails the test unless it is taken out of there.
     """

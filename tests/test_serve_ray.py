@@ -84,7 +84,7 @@ def test_bad_words_of_a_batch_are_said_in_a_sentence(tmp_path, say):
 
 NODES = """
 import glob, os, sys, threading, time
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_USAGE_STATS_ENABLED"] = os.environ["RAY_worker_niceness"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # 127.0.0.1 only
 from ray.cluster_utils import Cluster
 from sansface.cli import main

@@ -231,7 +231,7 @@ def test_more_bytes_than_declared(site):
 def test_sizes_are_limited(site):
     person, reserved = site.person(), site.service.uploads.reserved
     declared = {"size": MAX_BYTES + 1, "sha256": "0" * 64}
-    assert person.client.post("/uploads", json=declared).status_code == 413
+    assert person.client.post("/uploads", json=declared).status_code == 422
     host, port = site.url.removeprefix("http://").split(":")
     for header in (f"Content-Length: {MAX_BYTES + 1}", "Content-Length: 99999999999999999999999"):
         with socket.create_connection((host, int(port))) as line:  # told before a byte of it came
@@ -365,7 +365,9 @@ def test_partial_uploads_expire_without_a_byte():
 
 
 def test_memory_is_limited_for_each_and_for_all():
-    uploads = Uploads(Limits(account_uploads=3, account_upload_bytes=100, upload_bytes=150), lambda: 0.0)
+    limits = Limits(bundle_bytes=70, account_uploads=3, account_upload_bytes=100, upload_bytes=150)
+    uploads = Uploads(limits, lambda: 0.0)
+    assert refusal(lambda: uploads.begin("a", 71, "")) == 413
     first = uploads.begin("a", 60, "")
     assert refusal(lambda: uploads.begin("a", 60, "")) == 429
     uploads.begin("b", 60, "")

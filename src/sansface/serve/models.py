@@ -1,4 +1,4 @@
-"""The models that the page runs on the user's own device, out of the files that `sansface assets pull` laid down.
+"""The models that the page runs on the user's own device, as `sansface assets pull` laid them down.
 
 The service gives them out and runs none of them: it has no photograph to run them on.
 """

@@ -27,11 +27,12 @@ export class App {
    * @param {object[]} steps in their order; those of `aside` are not counted
    * @param {() => Worker} makeWorker
    * @param {Api | null} api null in the standalone file
+   * @param {(() => Promise<Models>) | null} openModels null in the standalone file, which has none
    */
-  constructor({ steps, aside = [], makeWorker, api = null }) {
+  constructor({ steps, aside = [], makeWorker, api = null, openModels = null }) {
     this.steps = steps;
     this.all = new Map([...steps, ...aside].map((step) => [step.name, step]));
-    Object.assign(this, { makeWorker, api, now: null, job: null, wayBack: null, leave: null });
+    Object.assign(this, { makeWorker, api, openModels, opened: null, now: null, job: null, wayBack: null, leave: null });
     this.root = document.getElementById("step");
     this.said = document.getElementById("said");
     this.begin();
@@ -44,6 +45,15 @@ export class App {
   begin() {
     this.work?.close();
     this.work = new Work(new Protector(this.makeWorker));
+  }
+
+  /**
+   * The models that suggest masks and roles, loaded when they are first asked for.
+   * @throws {Error} they are not there.
+   */
+  async models() {
+    if (!this.opened?.open) this.opened = await this.openModels();
+    return this.opened;
   }
 
   get leaving() {

@@ -3,6 +3,7 @@
 import { Api } from "./api.js";
 import { App, missing } from "./app.js";
 import { button, element } from "./dom.js";
+import { Models } from "./models/models.js";
 import { signIn } from "./sign_in.js";
 import { capture } from "./steps/capture.js";
 import { heads } from "./steps/heads.js";
@@ -24,7 +25,7 @@ async function begin() {
   const api = new Api(() => signIn(api), (sentence) => { line.textContent = sentence ?? ""; });
   const makeWorker = () => new Worker(new URL("protect/worker.js", import.meta.url), { type: "module" });
   const app = new App({
-    steps: [pictures, capture, roles, masks, protect, send, progress, result], aside: [heads], makeWorker, api,
+    steps: [pictures, capture, roles, masks, protect, send, progress, result], aside: [heads], makeWorker, api, openModels,
   });
   document.getElementById("ways").append(
     button("New head", () => app.go("pictures"), "link"), button("Your heads", () => app.go("heads"), "link"));
@@ -39,6 +40,12 @@ async function begin() {
     app.go(wanted());
   });
   await app.go(wanted());
+}
+
+async function openModels() {
+  const models = await Models.open(() => new Worker(new URL("models/worker.js", import.meta.url), { type: "module" }), "models/");
+  if (models === null) throw new Error(Models.why);
+  return models;
 }
 
 /** Who serves a page can change it: where the file is that cannot be. */

@@ -8,8 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from sansface import assets
-from sansface.errors import SansfaceError
+from sansface.serve.models import MODEL_FILES, model_file
 from sansface.serve.problems import Problem
 from sansface.serve.standalone import standalone
 
@@ -30,7 +29,6 @@ _TYPES = {
     ".wasm": "application/wasm",
     ".woff2": "font/woff2",
 }
-_MODEL_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def routes(folder: Path = FOLDER) -> APIRouter:
         if path.is_file() and path.suffix in _TYPES
     }
     alone = Static(standalone(), _TYPES[".html"])
-    models = {name: found for name in assets.ASSETS if (found := _model(name)) is not None}
+    models = {name: Static(*found) for name in MODEL_FILES if (found := model_file(name)) is not None}
     router = APIRouter(include_in_schema=False)
 
     def static(known: dict[str, Static], name: str) -> Static:
@@ -93,13 +91,3 @@ def routes(folder: Path = FOLDER) -> APIRouter:
         return static(models, name).answer(request)
 
     return router
-
-
-def _model(name: str) -> Static | None:
-    """A model that draws masks or finds faces, if `sansface assets pull` has laid it down."""
-    if name not in (*assets.CLIENT, "hair"):
-        return None
-    try:
-        return Static(assets.find(name).read_bytes(), _MODEL_TYPE)
-    except (SansfaceError, OSError):
-        return None

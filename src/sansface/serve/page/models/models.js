@@ -2,10 +2,10 @@
  * Models that draw masks and find faces, in a Web Worker on the user's own device; the only thing the page imports.
  *
  *     const models = await Models.open(() => new Worker("models/worker.js", { type: "module" }));
- *     if (models === null) say(Models.why);                    // then every picture is sensitive, masks by hand
- *     const mask = await models.mask(file);                    // for the user to confirm or to correct
- *     const found = await models.faces(file);                  // of each picture; null in its place if it throws
- *     const suggested = suggest(frames, findings, front);      // roles; neutral for the user to confirm
+ *     if (models === null) say(Models.why);                     // then every picture is sensitive, masks by hand
+ *     const mask = await models.mask(file);                     // for the user to confirm or to correct
+ *     const found = await models.faces(file);                   // of each picture; null in its place if it throws
+ *     const suggested = models.suggest(frames, findings, front); // roles; neutral for the user to confirm
  *
  * The files come from the page's own server, where `sansface assets pull` laid them down. Photographs go to the
  * worker, one at a time, and out of it come masks and findings. A model is sometimes wrong: nothing that it says
@@ -13,8 +13,7 @@
  */
 
 import { Refusal } from "../protect/refusal.js";
-
-export { suggest } from "./roles.js";
+import { suggest } from "./roles.js";
 
 export class Models {
   /** Why `open` gave null, one sentence. */
@@ -75,6 +74,17 @@ export class Models {
    */
   faces(file) {
     return this.#ask({ task: "faces", file });
+  }
+
+  /**
+   * Roles: see `suggest` in roles.js.
+   * @param {{name: string, camera: import("../protect/camera.js").Camera}[]} frames
+   * @param {(import("./detectors.js").Finding[] | null)[]} findings of `faces`; null where it failed
+   * @param {number | null} front index of a picture from straight in front, by the user's word
+   * @param {{center: number[]} | null} sphere the capture's own, if it has one
+   */
+  suggest(frames, findings, front = null, sphere = null) {
+    return suggest(frames, findings, front, sphere);
   }
 
   /** Stop the worker. */

@@ -17,8 +17,8 @@ const KINDS = { "short range": "face by the short-range detector", landmarks: "l
 /**
  * Suggest a role for each photograph.
  * @param {{name: string, camera: import("../protect/camera.js").Camera}[]} frames
- * @param {(import("./detectors.js").Finding[] | null)[] | null} findings what `Models.faces` found in each; null
- *   where it could not look
+ * @param {(import("./detectors.js").Finding[] | null)[]} findings what `Models.faces` found in each; null where it
+ *   could not look
  * @param {number | null} front which of the frames was taken from straight in front, by the user's word
  * @param {{center: number[]} | null} sphere the capture's own, if it has one
  * @returns {{role: "neutral" | "sensitive", reasons: string[], angle: number | null}[]} angle in degrees from the
@@ -26,7 +26,7 @@ const KINDS = { "short range": "face by the short-range detector", landmarks: "l
  * @throws {Refusal} the front that is said contradicts the faces, or is no direction
  */
 export function suggest(frames, findings, front = null, sphere = null) {
-  const looked = frames.map((_, at) => findings?.[at] ?? null);
+  const looked = frames.map((_, at) => findings[at] ?? null);
   const head = headOf(frames.map(({ camera }) => camera), looked.map((found) => found ?? []), front, sphere);
   return frames.map(({ camera }, at) => {
     const angle = head && angleFrom(head, camera);

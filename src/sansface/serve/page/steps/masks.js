@@ -1,7 +1,7 @@
 /** Masks: what of each picture is the head. Nobody's mask is taken for right before the user has seen it. */
 
 import { button, count, element, fileChooser } from "../dom.js";
-import { drawMasked } from "../mask.js";
+import { Mask, drawMasked } from "../mask.js";
 import { editMask } from "../mask_editor.js";
 import { fileOf } from "../work.js";
 
@@ -49,16 +49,39 @@ export const masks = {
       }
       refresh();
     };
+    const { leaving } = app;
+    const byModel = button("Draw missing masks by the model", app.attempt(async () => {
+      byModel.disabled = true;
+      try {
+        const models = await app.models();
+        for (const one of cards.filter(({ frame }) => lacks(frame))) {
+          told.textContent = `The model looks at ${one.frame.name} …`;
+          const { width, height, data } = await models.mask(one.frame.file);
+          if (leaving.aborted) return;
+          const mask = new Mask(width, height, data);
+          if (!lacks(one.frame) || !mask.usable) continue; // drawn meanwhile, or nobody is seen
+          Object.assign(one.frame, { mask, drawn: true });
+          work.changedFrame(one.frame);
+          one.refresh();
+        }
+      } finally {
+        byModel.disabled = false;
+        refresh();
+      }
+    }));
+    byModel.hidden = app.openModels === null;
     queueMicrotask(app.attempt(suggest));
     refresh();
     return [
       element("p", {}, "Blue is background: it is removed before anything is computed. The head must be inside the white line, all of it, with hair and neck."),
-      element("div", { class: "choosers" }, fileChooser("Choose files of masks", add, { accept: "image/*", multiple: true })),
+      element("div", { class: "choosers" }, fileChooser("Choose files of masks", add, { accept: "image/*", multiple: true }), byModel),
       told, element("div", { class: "cards" }, ...cards.map((one) => one.element)),
       app.turns("roles", element("div", { class: "actions" }, all, next)),
     ];
   },
 };
+
+const lacks = (frame) => !frame.confirmed && !frame.mask?.usable;
 
 function card(app, frame, changed) {
   const shown = element("div", { class: "shown" });

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 
 from serve_process import Process, bundles, process
 
@@ -105,12 +106,14 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=5.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, process(Path(name) / "data", ()) as server:
+        before = sum(psutil.Process(server.pid).cpu_times()[:2])
         taken, wrong = asyncio.run(load(server, options.rate, options.seconds, options.warm_up))
+        busy = sum(psutil.Process(server.pid).cpu_times()[:2]) - before
         lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     inside = [line["ms"] / 1000 for line in lines if line["event"] == "request"]
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {len(taken)} requests, {len(wrong)} wrong")
     print(f"client: {quantiles(taken)}")
-    print(f"server: {quantiles(inside)}")
+    print(f"server: {quantiles(inside)}; {1000 * busy / len(inside):.1f} ms of processor time a request")
     for line in sorted(set(wrong))[:5]:
         print(line)
     return 1 if wrong or np.quantile(taken, 0.99) > 0.1 else 0

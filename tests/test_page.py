@@ -1,6 +1,7 @@
-"""The page in a real Chromium, with a real server and worker: the whole way, what leaves, what may go wrong."""
+"""The page in a real Chromium, with a real server and worker: the whole way, what leaves, what goes wrong."""
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -23,17 +24,16 @@ import trimesh
 pytest.importorskip("fastapi")
 api = pytest.importorskip("playwright.sync_api")
 
-from sansface.serve.queue import Settings, StoredFile, finish, submit, take  # noqa: E402
-from served import PASSWORD, Person, Site, a_bundle, running, until  # noqa: E402
-
 from browser import ARGUMENTS, CHROMIUM  # noqa: E402
 from conftest import ROOT, make_tiny_capture  # noqa: E402
 from sansface.formats import read_capture  # noqa: E402
 from sansface.protect.frame import read_frame  # noqa: E402
 from sansface.protect.photograph import read_codes  # noqa: E402
 from sansface.protect.reduce import neutral_codes, reduce  # noqa: E402
+from sansface.serve.queue import Settings, StoredFile, finish, submit, take  # noqa: E402
 from sansface.serve.tables import Bundle  # noqa: E402
 from sansface.surface import Mesh, read_mesh, transform, write_mesh  # noqa: E402
+from served import PASSWORD, Person, Site, a_bundle, running, until  # noqa: E402
 from wire import Wire, wire_to  # noqa: E402
 
 SECOND = 1000  # milliseconds, as Playwright counts
@@ -415,8 +415,14 @@ def job_done(site: Site, person: Person, data: bytes | None = None) -> tuple[str
 
 
 @pytest.fixture(scope="module")
-def ball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a smooth ball, whose gradients the second lock takes for a photograph: not to be sent."""
     return make_tiny_capture(tmp_path_factory.mktemp("ball") / "capture")
+
+
+@pytest.fixture(scope="module")
+def ball(canaries: Canaries) -> Path:
+    return canaries.folder
 
 
 def offsets(sent: bytes) -> list[int]:
@@ -485,24 +491,22 @@ def test_a_wrong_password_is_said_and_can_be_corrected(tab):
     ours.page.get_by_text("There is none yet.").wait_for()
 
 
-@pytest.mark.parametrize(
-    ("status", "sentence"),
-    [
-        (422, "The door says no to this bundle."),
-        (507, "The disk is full; try again later."),
-        (413, "Too much."),
-    ],
-)
-def test_a_refusal_is_said_in_its_own_sentence(tab, ball, status, sentence):
+def test_a_refusal_is_said_in_its_own_sentence(tab, ball):
     """And the way on stays: the same button."""
     ours = tab()
     ours.signed_in()
     protected(ours, ball)
-    answer = json.dumps({"detail": sentence})
-    ours.page.route("**/api/v1/uploads/*", lambda route: route.fulfill(status=status, body=answer))
-    ours.press("Send exactly this")
-    ours.page.get_by_role("alert").get_by_text(sentence).wait_for()
-    ours.page.unroute("**/api/v1/uploads/*")
+    for status, sentence in (
+        (422, "The door says no to this bundle."),
+        (507, "The disk is full; try again later."),
+        (413, "It is more than your account may keep."),
+    ):
+        answer = json.dumps({"detail": sentence})
+        handler = functools.partial(lambda route, **given: route.fulfill(**given), status=status, body=answer)
+        ours.page.route("**/api/v1/uploads/*", handler)
+        ours.press("Send exactly this")
+        ours.page.get_by_role("alert").get_by_text(sentence).wait_for()
+        ours.page.unroute("**/api/v1/uploads/*")
     ours.press("Send exactly this")
     ours.heading("The head is being made")
 
@@ -559,9 +563,9 @@ def test_the_same_bundle_twice_is_one_head(tab, ball):
     assert len(person_tab.person.client.get("/jobs").json()) == 1
 
 
-def test_roles_fail_closed(tab, ball, tmp_path):
+def test_roles_fail_closed(tab, plain, tmp_path):
     """What is not said is sensitive; neutral is asked for twice; without a mask nothing goes on."""
-    document = json.loads((ball / "transforms.json").read_text())
+    document = json.loads((plain / "transforms.json").read_text())
     for frame in document["frames"]:
         frame.pop("role")
         frame.pop("mask_path")
@@ -570,7 +574,7 @@ def test_roles_fail_closed(tab, ball, tmp_path):
     ]
     files += [
         {"name": path.name, "mimeType": "image/png", "buffer": path.read_bytes()}
-        for path in ball.glob("images/*")
+        for path in plain.glob("images/*")
     ]
     ours = tab()
     page = ours.page
@@ -676,13 +680,13 @@ def test_axe_finds_nothing_grave_on_any_step(tab, site, ball):
     ours.press("Go on to the roles")
     ours.heading("Which pictures show the face?")
     look("roles")
-    page.get_by_role("group", name="000.png").get_by_label("neutral").click()
+    page.get_by_role("group", name="Grete-Canary-0.jpg").get_by_label("neutral").click()
     look("confirmation")
     page.keyboard.press("Escape")
     ours.press("Go on to the masks")
     page.get_by_text("8 to be looked at").wait_for()
     look("masks")
-    page.get_by_role("button", name="Change the mask of 000.png").click()
+    page.get_by_role("button", name="Change the mask of Grete-Canary-0.jpg").click()
     page.get_by_role("radio", name="Ellipse").check()
     look("mask editor")
     page.keyboard.press("Escape")
@@ -712,7 +716,7 @@ def test_axe_finds_nothing_grave_on_any_step(tab, site, ball):
 # --- the numbers, and the page as one file ---
 
 
-def test_the_page_says_the_numbers_of_the_readme(ball):
+def test_the_page_says_the_numbers_of_the_readme():
     page = (ROOT / "src/sansface/serve/page/index.html").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     said = re.findall(r"\d+ % (?:of tries )?\[\d+, \d+\]|\d+ people|1\.3 %|\b166\b", " ".join(page.split()))

@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 
 from mutated_bundles import RAW, sample_bundle
 from sansface.errors import SansfaceError
-from sansface.protect.bundle import MAX_BYTES
+from sansface.protect.bundle import MAX_BYTES, BundleError
 from sansface.serve import intake
 from sansface.serve.limits import Limits
 from sansface.serve.problems import Problem
@@ -181,6 +181,23 @@ def test_a_refused_bundle_leaves_its_hash_alone(site):
     assert found == {("bundle.refused", hashlib.sha256(data).hexdigest(), "verifier")}
 
 
+def test_what_the_second_lock_refuses_leaves_its_hash_alone(site, monkeypatch):
+    person, data, before = site.person(), a_bundle(3), files_of(site.folder)
+
+    def looks_like_a_photograph(bundle):
+        raise BundleError("it looks like a photograph; protect again.")
+
+    monkeypatch.setattr("sansface.serve.second_lock.check", looks_like_a_photograph)
+    answer = person.client.post("/bundles", content=data)
+    assert answer.status_code == 422
+    sentence = "The bundle is refused: it looks like a photograph; protect again."
+    assert answer.json() == {"detail": sentence}
+    assert files_of(site.folder) == before
+    with site.service.reading() as session:
+        line = session.scalars(select(Event).where(Event.account_id == person.id)).one()
+    assert (line.object_id, line.outcome) == (hashlib.sha256(data).hexdigest(), "second-lock")
+
+
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), which=st.integers(0, len(RAW) - 1))
 def test_mutated_bundles_are_refused_at_the_door(site, seed, which):
@@ -214,7 +231,7 @@ def test_more_bytes_than_declared(site):
 def test_sizes_are_limited(site):
     person, reserved = site.person(), site.service.uploads.reserved
     declared = {"size": MAX_BYTES + 1, "sha256": "0" * 64}
-    assert person.client.post("/uploads", json=declared).status_code == 413
+    assert person.client.post("/uploads", json=declared).status_code == 422
     host, port = site.url.removeprefix("http://").split(":")
     for header in (f"Content-Length: {MAX_BYTES + 1}", "Content-Length: 99999999999999999999999"):
         with socket.create_connection((host, int(port))) as line:  # told before a byte of it came
@@ -348,7 +365,9 @@ def test_partial_uploads_expire_without_a_byte():
 
 
 def test_memory_is_limited_for_each_and_for_all():
-    uploads = Uploads(Limits(account_uploads=3, account_upload_bytes=100, upload_bytes=150), lambda: 0.0)
+    limits = Limits(bundle_bytes=70, account_uploads=3, account_upload_bytes=100, upload_bytes=150)
+    uploads = Uploads(limits, lambda: 0.0)
+    assert refusal(lambda: uploads.begin("a", 71, "")) == 413
     first = uploads.begin("a", 60, "")
     assert refusal(lambda: uploads.begin("a", 60, "")) == 429
     uploads.begin("b", 60, "")

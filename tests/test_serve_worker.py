@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sansface.errors import SansfaceError
 from sansface.protect.bundle import bundle_bytes
 from sansface.protect.contents import BundleError
-from sansface.serve import job, worker
+from sansface.serve import attempt, job, queue, worker
 from sansface.serve.database import open_database, reading
 from sansface.serve.job import Stopped
 from sansface.serve.scratch import scratch
@@ -35,12 +35,12 @@ import sys
 sys.path.insert(0, {tests!r})
 from small import small_config
 from sansface.reconstruct import config, pictures, run
-from sansface.serve import worker
+from sansface.serve import attempt, queue, worker
 small = small_config(20, {steps})
 config.PRESETS["fast"] = lambda resolution: small
 pictures.MESH_SIZE = 48
-run.CHECKPOINT_SECONDS, worker.KEEP_SECONDS, worker.HEARTBEAT_SECONDS = 0.2, 0.3, 0.2
-worker.POLL_SECONDS, worker.queue.LOSS_SECONDS = 0.2, 0.1
+run.CHECKPOINT_SECONDS, worker.KEEP_SECONDS, attempt.HEARTBEAT_SECONDS = 0.2, 0.3, 0.2
+worker.POLL_SECONDS, queue.LOSS_SECONDS = 0.2, 0.1
 watch = run._Log.watch
 def told(log, moment):
     print(f"step {{moment.stage}} {{moment.step}}", flush=True)
@@ -201,14 +201,14 @@ def test_bad_options_are_said_in_a_sentence(say, monkeypatch, tmp_path, words, s
 
 @pytest.fixture
 def quick(service, monkeypatch) -> Service:
-    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(attempt, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(worker.queue, "FAILURE_SECONDS", 0.01)
-    monkeypatch.setattr(worker.queue, "LOSS_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "FAILURE_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "LOSS_SECONDS", 0.01)
     return service
 
 
-def work(service: Service, execute: worker.Execute, lease: float = 60) -> None:
+def work(service: Service, execute: attempt.Execute, lease: float = 60) -> None:
     worker.work(service.engine, service.store, execute, threading.Event(), lease, until_empty=True)
 
 
@@ -237,7 +237,9 @@ def test_an_error_that_nobody_foresaw_says_nothing_of_its_own(quick):
     def execute(bundle, settings, kept, attempt):
         raise ValueError("secret")
 
-    work(quick, execute)
+    for _ in range(queue.MAX_FAILURES):  # each time the worker ends, so that another process is started
+        with pytest.raises(SansfaceError, match="unexpected error"):
+            work(quick, execute)
     found = quick.desk.job(failing)
     assert found.state == State.DEAD
     assert "unexpected ValueError" in found.sentence
@@ -275,7 +277,7 @@ def test_a_worker_that_was_too_slow_commits_nothing(quick):
         return True  # nobody tells the slow one
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker.queue, "heartbeat", beat)
+        patch.setattr(queue, "heartbeat", beat)
         slow = threading.Thread(target=work, args=(quick, execute))
         slow.start()
         first.wait()
@@ -320,7 +322,7 @@ def test_a_damaged_checkpoint_costs_no_attempt(quick):
         return {}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "STORE_SECONDS", 0.1)
+        patch.setattr(attempt, "STORE_SECONDS", 0.1)
         work(quick, execute)
     assert quick.desk.job(job_id).state == State.DONE
 
@@ -374,12 +376,12 @@ def test_what_is_no_bundle_ends_with_its_sentence_and_is_not_tried_again(quick):
 
 
 def test_a_run_goes_on_while_postgresql_is_restarted(tmp_path, postgres, small_preset, monkeypatch):
-    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(attempt, "HEARTBEAT_SECONDS", 0.05)
     small_preset(100)
     service = Service(tmp_path, postgres.database())
     survived, _ = service.desk.submit()
     restarted = threading.Event()
-    local, tell = worker.local(tmp_path, "cpu"), worker.Attempt.tell
+    local, tell = worker.local(tmp_path, "cpu"), attempt.Attempt.tell
 
     def told(attempt, progress):
         if not restarted.is_set() and progress["step"] == 3:
@@ -387,7 +389,7 @@ def test_a_run_goes_on_while_postgresql_is_restarted(tmp_path, postgres, small_p
             postgres.control("restart", "-m", "immediate")
         return tell(attempt, progress)
 
-    monkeypatch.setattr(worker.Attempt, "tell", told)
+    monkeypatch.setattr(attempt.Attempt, "tell", told)
     work(service, local)
     found = service.desk.job(survived)
     assert restarted.is_set()
@@ -443,7 +445,7 @@ def test_a_snapshot_has_what_a_run_goes_on_from_and_nothing_else(tmp_path):
 
 def test_a_job_stops_when_it_is_told_to(tmp_path):
     with pytest.raises(BundleError):
-        job.run_job(b"holiday", worker.Settings(), tmp_path / "a", lambda _: True, "cpu")
+        job.run_job(b"holiday", queue.Settings(), tmp_path / "a", lambda _: True, "cpu")
     with pytest.raises(Stopped):
-        job.run_job(bundle_bytes(ball_bundle()), worker.Settings(), tmp_path / "b", lambda _: False, "cpu")
+        job.run_job(bundle_bytes(ball_bundle()), queue.Settings(), tmp_path / "b", lambda _: False, "cpu")
     assert (tmp_path / "b" / "checkpoint.safetensors").exists()

@@ -51,7 +51,7 @@ class Worker:
     """GiB that a job asks of its node."""
 
     def run(self) -> None:
-        require("sqlalchemy", extra="serve")
+        log = require("sansface.serve.log", extra="serve")
         at_least_one(lease=self.lease, threads=self.threads, slots=self.slots)
         keep_to(self.cores)  # before torch counts the cores
         from sansface.serve.database import open_database
@@ -69,6 +69,7 @@ class Worker:
                 execute, at_once = on_cluster(asked), self.slots or slots(asked)
             else:
                 execute, at_once = self._local(stack), 1
+            log.configure()
             stopping = stack.enter_context(stopped_by_signals())
             engine = open_database(where.database)
             stack.callback(engine.dispose)

@@ -12,8 +12,8 @@ from sansface.serve.tokens import Scope
 
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="32 hexadecimal digits.")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal.")]
-Whole = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
-"""Of a request; JSON makes no difference between 5 and 5.0."""
+WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
+"""For whole numbers of a request: JSON makes no difference between 5 and 5.0."""
 Time = Annotated[float, Field(description="Seconds since 1970.")]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -219,14 +219,6 @@ def counts(session: Session) -> dict[str, int]:
     """How many jobs are in each state."""
     found = {state: n for state, n in session.execute(select(Job.state, func.count()).group_by(Job.state))}
     return {state.value: found.get(state.value, 0) for state in State}
-
-
-def position(session: Session, job: Job) -> int | None:
-    """How many jobs are taken before this one; None if it does not wait."""
-    if job.state != State.QUEUED:
-        return None
-    earlier = or_(Job.created < job.created, and_(Job.created == job.created, Job.id < job.id))
-    return session.scalar(select(func.count()).where(Job.state == State.QUEUED, earlier))
 
 
 def _held(lease: Lease) -> ColumnElement[bool]:

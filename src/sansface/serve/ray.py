@@ -20,10 +20,10 @@ from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.protect.contents import BundleError
 from sansface.serve import job
+from sansface.serve.attempt import Attempt, Execute
 from sansface.serve.job import Stopped, Tell
 from sansface.serve.queue import Settings
 from sansface.serve.scratch import scratch
-from sansface.serve.worker import Attempt, Execute
 
 LOOK_SECONDS = 1.0
 """Between two looks at a job on its node."""

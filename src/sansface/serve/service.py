@@ -54,7 +54,7 @@ class Service:
             yield session
 
 
-def of(request: Request) -> Service:
+async def of(request: Request) -> Service:  # async, or it would cost each request a thread
     return request.app.state.service
 
 

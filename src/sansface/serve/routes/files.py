@@ -28,7 +28,7 @@ _TYPES = {
 
 
 @router.get(
-    "/{job_id}/files/{name}",
+    "/{job_id}/files/{name:path}",
     response_class=StreamingResponse,
     responses=documented(401, 403, 404)
     | {

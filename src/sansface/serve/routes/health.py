@@ -19,7 +19,7 @@ from sansface.serve.service import Here, Service
 from sansface.serve.tables import Job, State
 
 
-def local(request: Request) -> None:
+async def local(request: Request) -> None:
     """Raises Problem 404 for whoever asks from elsewhere."""
     try:
         here = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback

@@ -1,6 +1,7 @@
 """Jobs: ask for a reconstruction, follow it, cancel it, delete it."""
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Response
@@ -11,7 +12,7 @@ from sqlalchemy import select
 from sansface.errors import SansfaceError
 from sansface.reconstruct.config import PRESETS
 from sansface.serve import deletion, queue, quotas
-from sansface.serve.answers import Asked, Id, JobAnswer, Whole, of_job, of_jobs
+from sansface.serve.answers import WHOLE, Asked, Id, JobAnswer, of_job, of_jobs
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import Deleter, Reader, Sender, owned
@@ -37,7 +38,7 @@ class Wanted(Asked):
 
     bundle: Id
     preset: str = Field(default=Settings.preset, json_schema_extra={"enum": [*PRESETS]})
-    seed: Whole = Field(default=Settings.seed, ge=0, lt=2**32)
+    seed: Annotated[int, Field(ge=0, lt=2**32), WHOLE] = Settings.seed
 
 
 @router.post(

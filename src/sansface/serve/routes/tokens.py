@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from sansface.serve import accounts, tokens
 from sansface.serve.accounts import MOST_PASSWORD
-from sansface.serve.answers import Asked, Id, NewTokenAnswer, TokenAnswer, Whole, of_token
+from sansface.serve.answers import WHOLE, Asked, Id, NewTokenAnswer, TokenAnswer, of_token
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import AnyCaller, Keeper, address, owned, spend
@@ -29,8 +29,8 @@ class SignIn(Asked):
     name: str = Field(min_length=1, max_length=64)
     password: str = Field(min_length=1, max_length=MOST_PASSWORD)
     scopes: list[Word] | None = Field(default=None, min_length=1, max_length=8, description="All, if null.")
-    seconds: Whole | None = Field(
-        default=None, ge=60, le=30 * 24 * 3600, description="Until it expires; 12 hours, if null."
+    seconds: Annotated[int, Field(ge=60, le=30 * 24 * 3600), WHOLE] | None = Field(
+        default=None, description="Until it expires; 12 hours, if null."
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from sansface.protect.bundle import MAX_BYTES
-from sansface.serve.answers import Asked, BegunAnswer, Digest, Elsewhere, Id, SentAnswer, UploadAnswer, Whole
+from sansface.serve.answers import WHOLE, Asked, BegunAnswer, Digest, Elsewhere, Id, SentAnswer, UploadAnswer
 from sansface.serve.body import API
 from sansface.serve.callers import Sender
 from sansface.serve.intake import known, refused, take_in
@@ -24,7 +24,7 @@ UploadId = Annotated[Id, Path()]
 class Declared(Asked):
     """What will be sent."""
 
-    size: Whole = Field(ge=1, le=1 << 40, description="Bytes.", json_schema_extra={"maximum": MAX_BYTES})
+    size: Annotated[int, Field(ge=1, le=MAX_BYTES, description="Bytes."), WHOLE]
     sha256: Digest
 
 

@@ -175,7 +175,8 @@ def test_jobs_of_the_queue_on_a_cluster_are_given_back_with_their_steps(tmp_path
     first = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     service.until(lambda: len(service.objects("checkpoints")) == 2, 600)
     first.terminate()
-    assert first.wait(120) == 0, first.stderr.read()
+    _, told = first.communicate(timeout=120)
+    assert first.returncode == 0, told
     assert {service.desk.job(job).state for job in jobs} == {State.QUEUED}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr

@@ -440,6 +440,7 @@ def test_a_closed_lid_in_the_middle_of_an_upload(tab, site, ball):
     ours.page.get_by_text("The connection is lost; trying again.").wait_for()
     ours.wire.mend()
     ours.heading("The head is being made")
+    api.expect(ours.page.locator("#line")).to_be_empty()
     first, *later = offsets(bytes(ours.wire.sent))
     assert first == 0
     assert later
@@ -483,6 +484,8 @@ def test_a_token_that_expires_while_a_job_waits(tab, site):
 def test_a_wrong_password_is_said_and_can_be_corrected(tab):
     ours = tab()
     ours.press("Your heads")
+    ours.press("Cancel")
+    ours.page.get_by_role("alert").get_by_role("button", name="Sign in").click()
     ours.page.get_by_label("Name").fill(ours.person.name)
     ours.page.get_by_label("Password").fill("wrong, and long enough")
     ours.page.keyboard.press("Enter")

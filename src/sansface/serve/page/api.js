@@ -30,7 +30,7 @@ export class Api {
    * @param {(sentence: string | null) => void} tell that the connection is lost; null: it is back
    */
   constructor(signIn, tell = () => {}) {
-    Object.assign(this, { signIn, tell, asking: null });
+    Object.assign(this, { signIn, tell, asking: null, told: false });
   }
 
   get signedIn() {
@@ -158,9 +158,7 @@ export class Api {
   async #kept(does, signal) {
     for (let attempt = 0; ; attempt++) {
       try {
-        const answer = await does();
-        if (attempt) this.tell(null);
-        return answer;
+        return await does();
       } catch (error) {
         await this.#after(error, attempt, signal);
       }
@@ -178,6 +176,7 @@ export class Api {
     }
     if (!(error instanceof Lost) && !waits(error)) throw error;
     if (error instanceof Refusal && error.status === 429 && attempt >= PAUSES.length) throw error;
+    this.told = true;
     this.tell(error instanceof Lost ? "The connection is lost; trying again." : error.message);
     await pause(Math.max(error.seconds ?? 0, PAUSES[Math.min(attempt, PAUSES.length - 1)]), signal);
   }
@@ -208,6 +207,10 @@ export class Api {
     } finally {
       clearTimeout(timer);
       if (!stream) signal?.removeEventListener("abort", aborted);
+    }
+    if (this.told && !AGAIN.includes(answer.status)) {
+      this.told = false;
+      this.tell(null);
     }
     if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));

@@ -107,6 +107,7 @@ export class App {
   trouble(problem, ...ways) {
     if (this.leave.signal.aborted) return;
     const said = problem?.message ?? problem;
+    if (problem?.status === 401) ways = [button("Sign in", () => this.go(this.now), "first")];
     const text = said && said[0].toUpperCase() + said.slice(1);
     this.troubles.replaceChildren(...(text ? [element("p", {}, text), ...(ways.length ? [element("div", { class: "actions" }, ...ways)] : [])] : []));
   }

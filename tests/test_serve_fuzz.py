@@ -1,4 +1,4 @@
-"""Row g in short, and ten minutes of it: requests that nobody would send, mutated bundles through the door."""
+"""Row g in short, and ten minutes of it: requests that nobody would send, mutated bundles at the door."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,8 @@ def test_the_document_and_the_server_agree(server, tmp_path, with_objects):
     assert report == ""
     assert serve_fuzz.server_errors(server) == []
     lines = [json.loads(line) for line in Path(server.log).read_text().splitlines()]
-    assert len({line["status"] for line in lines if line["event"] == "request"}) >= 5
+    codes = {line["status"] // 100 for line in lines if line["event"] == "request"}
+    assert codes >= {2, 4}  # some requests were right, and some wrong
 
 
 def test_mutated_bundles_through_the_door(server):

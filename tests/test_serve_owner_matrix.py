@@ -67,7 +67,7 @@ MATRIX = {
     ("POST", "/api/v1/jobs/{job_id}/cancel"): line(SUBMIT, names_object=True),
     ("DELETE", "/api/v1/jobs/{job_id}"): line(DELETE, names_object=True),
     ("GET", "/api/v1/jobs/{job_id}/events"): line(READ, names_object=True),
-    ("GET", "/api/v1/jobs/{job_id}/files/{name}"): line(READ, names_object=True),
+    ("GET", "/api/v1/jobs/{job_id}/files/{name:path}"): line(READ, names_object=True),
 }
 OPEN = {
     ("GET", path)

@@ -1,6 +1,6 @@
 """Thirty photographs of 12 megapixels protected in the browser: how long, and how long the page was deaf.
 
-    python benchmarks/page_speed.py [--photographs 30] [--distorted]
+    python benchmarks/page_speed.py [--photographs 30] [--distorted] [--models]
 
 Chromium, headless, from the files at hand to the bundle's bytes. How long the main thread was busy say its
 own observer of long tasks (from 50 ms on) and the longest delay of a timer of 5 ms. Memory is that of all of
@@ -44,6 +44,24 @@ await new Promise((resolve) => setTimeout(resolve, 200));
 clearInterval(timer);
 protector.close();
 return { seconds, longest: Math.max(0, ...tasks), tasks: tasks.length, delay, bytes: made.bytes.length };
+"""
+
+MODELS = """
+const { Models } = await import('/page/models/models.js');
+const begin = performance.now();
+const models = await Models.open(() => new Worker('/page/models/worker.js', { type: 'module' }));
+if (models === null) throw new Error(Models.why);
+const times = { open: [performance.now() - begin], mask: [], faces: [] };
+for (const name of names) {
+  const file = await fileOf(name);
+  for (const task of ['mask', 'faces']) {
+    const from = performance.now();
+    await models[task](file);
+    times[task].push(performance.now() - from);
+  }
+}
+models.close();
+return times;
 """
 
 
@@ -126,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photographs", type=int, default=30)
     parser.add_argument("--distorted", action="store_true", help="cameras with Brown's distortion")
+    parser.add_argument("--models", action="store_true", help="also masks and faces by models, where pulled")
     given = parser.parse_args()
     frames = []
     with chromium() as browser:
@@ -137,6 +156,9 @@ def main() -> None:
             frames.append({"file": f"{index}.jpg", "mask": f"{index}.png", "camera": view, "role": role})
         print(f"{given.photographs} of {WIDTH} x {HEIGHT} made in {time.perf_counter() - began:.0f} s")
         found = measured(browser, frames)
+        times = {}
+        if given.models:  # noise shows no face, so all looks are looked: the longest case
+            times = browser.ask(MODELS, names=[frame["file"] for frame in frames])
     print(
         f"protected in {found['seconds']:.1f} s, {found['cpu']:.1f} s of CPU; "
         f"longest task of the main thread {found['longest']:.0f} ms "
@@ -144,6 +166,8 @@ def main() -> None:
         f""
         f"memory {found['before']} MiB before, {found['peak']} MiB at the peak; {found['bytes']:,} bytes"
     )
+    for task, each in times.items():
+        print(f"models, {task}: median {np.median(each) / 1000:.2f} s, longest {max(each) / 1000:.2f} s")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ from sansface.serve import second_lock
 from sittings import Picture, captured, demo_head, parametric_head, people, scene
 
 VIEWS = 18
-TOGETHER = 12
-"""Pictures of a bundle, where there are so many."""
+PICTURES, FEW = 12, 6
+"""Of an honest bundle, where there are so many, and of one with forged pictures."""
+BELOW, MARGIN = 0.999, 1.5
+"""Share of the honest pictures that were fitted to below the bar, and how far: of log-odds."""
 CALM = 1e-3
 """Of the weights' squares in the fit, whose numbers have unit variance."""
 ISSUE = ("grey", "inverted", "blurred", "stretched")
@@ -41,13 +43,18 @@ FIT = (*OPERATORS, "log", "structure", "structure")
 HARD: dict[str, dict[str, Any]] = {
     "16 px": {"resolution": 16},
     "24 px": {"resolution": 24},
+    "32 px": {"resolution": 32},
     "1 bit": {"bits": 1},
     "2 bits": {"bits": 2},
     "3 bits": {"bits": 3},
+    "4 bits": {"bits": 4},
+    "noise 0.01": {"noise": 0.01},
     "noise 0.03": {"noise": 0.03},
     "noise 0.1": {"noise": 0.1},
     "noise 0.5": {"noise": 0.5},
     "gain 0.1": {"gain": 0.1},
+    "gain 0.1, noise 0.01": {"gain": 0.1, "noise": 0.01},
+    "blur 1": {"blur": 1.0},
     "blur 2": {"blur": 2.0},
     "blur 2, 128 px": {"blur": 2.0, "resolution": 128},
     "blur 8, 256 px": {"blur": 8.0, "resolution": 256},
@@ -55,7 +62,7 @@ HARD: dict[str, dict[str, Any]] = {
     "structure, 128 px": {"operator": "structure", "resolution": 128},
 }
 """What differs from the defaults."""
-EASY = (32, 48, 64, 64, 64, 64, 96, 128, 256)
+SIZES = (16, 24, 32, 48, 64, 64, 64, 64, 96, 128, 256, 512)
 
 
 Sources = dict[str, list[list[Picture]]]
@@ -86,16 +93,14 @@ def sittings(half: int, assets: Path, captures: Path, short: bool) -> Sources:
 
 
 def ordinary(rng: np.random.Generator, pictures: list[Picture]) -> ProtectSettings:
-    """Settings as people would choose them, of every operator."""
+    """Settings by which a photograph can be told: of every operator, without noise and without much blur."""
     longest = max(pictures[0][1].shape)
-    sizes = [size for size in (*EASY, 512) if size <= longest]
     return ProtectSettings(
-        resolution=int(rng.choice(sizes)),
+        resolution=int(rng.choice([size for size in (48, 64, 64, 64, 64, 96, 128, 256) if size <= longest])),
         operator=str(rng.choice(list(OPERATORS))),
-        bits=int(rng.choice([8, 8, 8, 8, *range(4, 17)])),
-        noise=float(rng.choice([0, 0, 0, 0, 0.003, 0.01])),
-        gain=float(rng.choice([1, 1, 1, 0.5, 0.2])),
-        blur=None if rng.random() < 0.75 else round(float(rng.uniform(0.25, 1.25)), 2),
+        bits=int(rng.choice([8, 8, 8, 8, *range(5, 17)])),
+        gain=float(rng.choice([1, 1, 1, 0.5, 0.1])),
+        blur=None if rng.random() < 0.75 else round(float(rng.uniform(0.25, 0.75)), 2),
     )
 
 
@@ -107,12 +112,12 @@ def any_settings(
     if rng.random() < 0.1:
         return ProtectSettings(share=Share(rng.choice([Share.OUTLINE, Share.CAMERA])))
     return ProtectSettings(
-        resolution=int(rng.choice([size for size in (16, 24, *EASY, 512) if size <= longest])),
+        resolution=int(rng.choice([size for size in SIZES if size <= longest])),
         operator=str(rng.choice(operators)),
         bits=int(rng.choice([*[8] * 8, *range(1, 17)])),
         noise=float(rng.choice([0, 0, 0, 0, 0.003, 0.01, 0.03, 0.1, 0.5])),
         gain=float(rng.choice([1, 1, 1, 0.5, 0.1])),
-        blur=None if rng.random() < 0.7 else round(float(np.exp(rng.uniform(np.log(0.25), np.log(8)))), 2),
+        blur=None if rng.random() < 0.6 else round(float(np.exp(rng.uniform(np.log(0.25), np.log(8)))), 2),
     )
 
 
@@ -120,14 +125,14 @@ Choice = Callable[[np.random.Generator, list[Picture]], ProtectSettings]
 
 
 def drawn(
-    sources: Sources, rng: np.random.Generator, count: int, settings: Choice
+    sources: Sources, rng: np.random.Generator, count: int, settings: Choice, most: int = PICTURES
 ) -> Iterator[tuple[str, list[Picture], ProtectSettings]]:
     """Source, some pictures of one sitting, and settings; every source as often."""
     names = list(sources)
     for number in range(count):
         name = names[number % len(names)]
         sitting = sources[name][rng.integers(len(sources[name]))]
-        chosen = rng.permutation(len(sitting))[:TOGETHER]
+        chosen = rng.permutation(len(sitting))[:most]
         pictures = [sitting[one] for one in chosen]
         yield name, pictures, settings(rng, pictures)
 
@@ -166,14 +171,14 @@ def measure(sources: Sources, count: int, seed: int = 1) -> Counts:
         kind = settings.operator if settings.share is Share.MODULUS else "no σ"
         found.look("honest", protected(pictures, settings, rng), "all", name, kind)
     for title, kinds in (("of the issue", ISSUE), ("fitted", tuple(FITTED)), ("new", tuple(NEW))):
-        for number, (name, pictures, settings) in enumerate(drawn(sources, rng, count, ordinary)):
+        for number, (name, pictures, settings) in enumerate(drawn(sources, rng, count, ordinary, FEW)):
             kind = kinds[number // len(sources) % len(kinds)]
             rows = ("all", kind, name, settings.operator, f"{settings.resolution} px")
             for table, forged in (("one forged among honest", [0]), ("all forged", range(len(pictures)))):
                 bundle = protected(pictures, settings, rng, dict.fromkeys(forged, (FITTED | NEW)[kind]))
                 found.look(f"{title}: {table}", bundle, *rows)
     for row, change in HARD.items():
-        for _, pictures, _ in drawn(sources, rng, max(10, count // 10), ordinary):
+        for _, pictures, _ in drawn(sources, rng, max(10, count // 10), ordinary, FEW):
             settings, kind = ProtectSettings(**change), ISSUE[rng.integers(len(ISSUE))]
             if settings.resolution > max(pictures[0][1].shape):
                 continue
@@ -206,41 +211,58 @@ def report(found: Counts) -> str:
 # --- fitting ---
 
 
-Seen = tuple[np.ndarray, bool, str]
-"""Of a picture its features, whether it is forged, and what it is."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Features of a picture, or of all of a bundle together."""
+
+    numbers: np.ndarray
+    doubt: float
+    forged: bool
+    about: str
 
 
 def fit(sources: Sources, count: int, seed: int = 0) -> None:
-    """Print weights, and the log-odds that pictures and bundles get with them."""
-    rng = np.random.default_rng(seed)
+    """Print rules, and whom they refuse of those that they were fitted to."""
+    alone, together = seen(sources, count, np.random.default_rng(seed))
+    for family in alone:
+        for rows in (1, 2):
+            # Near neighbours count alone where the far ones are too few, but are learnt from all pictures.
+            some = [one for one in alone[family] if len(one.numbers) >= rows]
+            weights = fitted(
+                np.array([one.numbers[:rows].ravel() for one in some]), np.array([one.forged for one in some])
+            )
+            asked = [one for one in alone[family] + together[family] if len(one.numbers) == rows]
+            odds = np.array([weights[0] + weights[1:] @ one.numbers.ravel() - one.doubt for one in asked])
+            forged = np.array([one.forged for one in asked])
+            bar = np.quantile(odds[~forged], BELOW) + MARGIN
+            weights[0], odds = weights[0] - bar, odds - bar
+            print(f"{family} {rows}: {weights[0]:.3f}\n{np.round(weights[1:].reshape(rows, 4), 3).tolist()}")
+            print(f"  refused: {(odds[~forged] > 0).sum()} of {(~forged).sum()} honest")
+            print(f"  and {100 * (odds[forged] > 0).mean():.2f} % of {forged.sum()} forged")
+            for one in np.argsort(-np.where(forged, -np.inf, odds))[:6]:
+                print(f"    {odds[one]:.1f} {asked[one].about}")
+
+
+def seen(
+    sources: Sources, count: int, rng: np.random.Generator
+) -> tuple[dict[str, list[Seen]], dict[str, list[Seen]]]:
+    """By the operator's kind, all pictures, and all bundles, that tell something."""
     often = partial(any_settings, operators=FIT)
     alone: dict[str, list[Seen]] = defaultdict(list)
     together: dict[str, list[Seen]] = defaultdict(list)
-    for number, (name, pictures, settings) in enumerate(drawn(sources, rng, count, often)):
-        for kind in (None, list(FITTED)[number % len(FITTED)]):
-            forged = [] if kind is None else range(len(pictures))
-            bundle = protected(pictures, settings, rng, {one: FITTED[str(kind)] for one in forged})
+    for number, (name, pictures, settings) in enumerate(drawn(sources, rng, count, often, FEW)):
+        for forgery in (None, list(FITTED)[number % len(FITTED)]):
+            forged = [] if forgery is None else range(len(pictures))
+            bundle = protected(pictures, settings, rng, {one: FITTED[str(forgery)] for one in forged})
             if bundle is None or bundle.share is not Share.MODULUS:
                 continue
-            about, family = f"{name} {differs(settings)}", bundle.operator.modulus
+            about, family = f"{name} {differs(settings)}", second_lock.kind(bundle.operator)
             looked = list(second_lock.looked_at(bundle))
             for table, windows in ((alone, looked), (together, [second_lock.joined(looked)])):
-                numbers = [second_lock.features(one) for one in windows]
-                table[family] += [(one, kind is not None, about) for one in numbers if one is not None]
-    for family in second_lock.FAMILIES:
-        weights = fitted(
-            np.array([one[0] for one in alone[family]]), np.array([one[1] for one in alone[family]])
-        )
-        print(f'    "{family}": ({", ".join(f"{one:.4g}" for one in weights)}),')
-        for title, table in (("alone", alone[family]), ("together", together[family])):
-            odds = np.array([weights[0] + weights[1:] @ one[0] for one in table])
-            forged = np.array([one[1] for one in table])
-            print(f"    # {title}: {(~forged).sum()} honest, {forged.sum()} forged")
-            for bar in (-1, 0, 1, 2, 3, 4):
-                shares = (odds[~forged] > bar).sum(), 100 * (odds[forged] > bar).mean()
-                print(f"    #   above {bar}: {shares[0]} honest, {shares[1]:.2f} % forged")
-            for one in np.argsort(-np.where(forged, -np.inf, odds))[:6]:
-                print(f"    #   {odds[one]:.1f} {table[one][2]}")
+                for one in filter(None, map(second_lock.enough, windows)):
+                    numbers, doubt = second_lock.features(one), second_lock.doubt(one)
+                    table[family].append(Seen(numbers, doubt, bool(forged), about))
+    return alone, together
 
 
 def differs(settings: ProtectSettings) -> str:
@@ -285,7 +307,7 @@ def main() -> None:
     print({name: (len(them), sum(map(len, them))) for name, them in sources.items()}, flush=True)
     count = 50 if options.short else 500
     if options.fit:
-        fit(sources, 4 * count)
+        fit(sources, 5 * count)
     else:
         print(report(measure(sources, count)))
 

@@ -1,11 +1,19 @@
 """What the queue's tests submit jobs with, look at them, and let time pass."""
 
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from sansface.serve.database import now, reading
+from sansface.protect.bundle import bundle_bytes
+from sansface.serve.database import now, open_database, reading
 from sansface.serve.queue import Settings, cancel, submit, take
+from sansface.serve.store import Store
 from sansface.serve.tables import Account, Bundle, Job, ResultFile, new_id
+from small import ball_bundle
 
 
 def account_with_bundle(engine: Engine) -> tuple[str, str]:
@@ -69,3 +77,37 @@ class Desk:
         """As if all pauses were over."""
         with self.engine.begin() as connection:
             connection.execute(update(Job).values(not_before=0.0))
+
+
+KEY = "5a" * 32
+
+
+class Service:
+    """A database and a store with one bundle."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        self.engine = open_database(url)
+        self.store = Store(str(folder / "store"), bytes.fromhex(KEY))
+        self.desk = Desk(self.engine)
+        self.store.put(f"bundles/{self.desk.bundle}", bundle_bytes(ball_bundle()))
+        self.started: list[subprocess.Popen] = []
+        self.environment = {  # of its workers
+            "SANSFACE_DATABASE": url,
+            "SANSFACE_STORE": str(folder / "store"),
+            "SANSFACE_STORE_KEY": KEY,
+        }
+
+    def until(self, what: Callable[[], object], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < end, f"not within {seconds:g} s"
+            time.sleep(0.05)
+
+    def objects(self, folder: str) -> list[str]:
+        return list(self.store.names(folder))
+
+    def result(self, job_id: str) -> dict[str, bytes]:
+        with Session(reading(self.engine)) as session:
+            rows = session.query(ResultFile).filter_by(job_id=job_id).all()
+        return {row.name: self.store.get(row.stored) for row in rows}

@@ -31,6 +31,7 @@ from sansface.formats import read_capture
 from sansface.protect.photograph import read_colour
 from sansface.serve.models import MODEL_FILES, RUNTIME, model_file
 from test_faces import AROUND, ring
+from test_page_protect import told
 
 OPEN = """
 const { Models } = await import('/page/models/models.js');
@@ -72,17 +73,6 @@ def offered(browser: Browser, picture: np.ndarray, name: str = "picture.png") ->
     """The name of a (h, w, 3) picture that the page can fetch."""
     browser.files[name] = cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
     return name
-
-
-def told(camera: Camera) -> dict[str, Any]:
-    """A camera as the page takes it."""
-    return {
-        "K": camera.K.ravel().tolist(),
-        "width": camera.width,
-        "height": camera.height,
-        "camFromWorld": camera.cam_from_world.ravel().tolist(),
-        "distortion": camera.distortion.tolist(),
-    }
 
 
 # --- what the service gives out ---
@@ -250,12 +240,31 @@ def test_a_picture_that_no_detector_looked_at_is_sensitive(browser: Browser):
 def test_without_their_files_there_are_no_models(browser: Browser):
     found = browser.ask(f"{OPEN} return [await Models.open(makeWorker, '/models/none/'), Models.why]")
     assert found[0] is None
-    assert found[1].endswith("this server does not have the model person.")
+    assert found[1].endswith("this server does not have person.")
     assert all("404" in line for line in browser.said)
     browser.said.clear()
 
 
 # --- with the models ---
+
+
+@pytest.mark.parametrize("lacking", ["face-landmarks", RUNTIME])
+def test_one_file_that_lacks_closes_them_all(
+    opened: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+):
+    for name in set(assets.PAGE) - {lacking}:
+        path = tmp_path / ASSETS[name].path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(assets.find(name))
+    monkeypatch.setenv(assets.MIRROR, str(tmp_path))
+    found = opened.ask(f"{OPEN} return [await Models.open(makeWorker), Models.why]")
+    file = "litert.wasm" if lacking == RUNTIME else lacking
+    assert found == [
+        None,
+        f"The models that draw masks and find faces are not here: this server does not have {file}.",
+    ]
+    assert all("404" in line for line in opened.said)
+    opened.said.clear()
 
 
 @pytest.mark.parametrize(
@@ -267,9 +276,10 @@ def test_the_networks_say_what_they_say_in_python(opened: Browser, lps: Capture,
     theirs = Network(name)(given)
     ours = opened.ask(
         """const { Runtime } = await import('/page/models/litert.js');
-        globalThis.runtime ??= await Runtime.open('/models/');
-        const bytes = new Uint8Array(await (await fetch('/models/' + name)).arrayBuffer());
-        return (await (await runtime.network(bytes))(unpacked(values, Float32Array))).map(base64)""",
+        const at = async (name) => new Uint8Array(await (await fetch('/models/' + name)).arrayBuffer());
+        globalThis.runtime ??= await Runtime.open('/models/litert.js', await at('litert.wasm'));
+        const network = await runtime.network(await at(name));
+        return (await network(unpacked(values, Float32Array))).map(base64)""",
         name=name,
         values=text_of(given),
     )

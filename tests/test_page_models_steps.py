@@ -115,9 +115,9 @@ def test_without_models_all_is_done_by_hand(nothing: None, page: Any, tiny_captu
     page.get_by_role("button", name="Go on to the roles").click()
     before = chosen(page)
     page.get_by_role("button", name="Suggest roles").click()
-    page.get_by_text("this server does not have the model person").wait_for()
+    page.get_by_text("this server does not have person").wait_for()
     assert chosen(page) == before
     page.get_by_role("button", name="Go on to the masks").click()
     page.get_by_role("button", name="Draw missing masks by the model").click()
-    page.get_by_text("this server does not have the model person").wait_for()
+    page.get_by_text("this server does not have person").wait_for()
     assert page.get_by_role("button", name="Go on and protect").is_disabled()

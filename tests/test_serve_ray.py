@@ -1,5 +1,6 @@
 """Many bundles without the server, here and on a Ray cluster of two nodes, of which one is lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from sansface.protect.bundle import bundle_bytes
 from sansface.serve import batch
 from sansface.serve.job import CHECKPOINT, Stopped
 from sansface.serve.queue import Settings
+from sansface.serve.tables import State
+from serve_desk import Service
 from small import ball_bundle, small_config
 
 
@@ -84,7 +87,7 @@ def test_bad_words_of_a_batch_are_said_in_a_sentence(tmp_path, say):
 
 NODES = """
 import glob, os, sys, threading, time
-os.environ["RAY_USAGE_STATS_ENABLED"] = os.environ["RAY_worker_niceness"] = "0"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # 127.0.0.1 only
 from ray.cluster_utils import Cluster
 from sansface.cli import main
@@ -111,26 +114,37 @@ sys.exit(code)
 """
 
 SMALL = """
+import os
 from sansface.reconstruct import config
 fast = config.PRESETS["fast"]
 grid = {"levels": (4, 8, 16), "feature_nodes": 8, "feature_channels": 4, "width": 8, "depth": 1}
 sizes = {"silhouette_rays": 300, "samples": 4, "coarse_looks": 16, "mesh_resolution": 24}
-steps = {"stage1": {"steps": 5}, "stage2": {"steps": 20}}
+steps = {"stage1": {"steps": 5}, "stage2": {"steps": int(os.environ["STEPS"])}}
 small = config.changed(fast(64), {"field_settings": grid | {"radius": 0.5}} | sizes | steps)
 config.PRESETS["fast"] = lambda resolution: small
 """
 """A preset of seconds in every process beneath, the nodes' included."""
 
 
+def small_everywhere(folder: Path, steps: int) -> dict[str, str]:
+    """The environment in which every process has the small preset."""
+    (folder / "sitecustomize.py").write_text(SMALL)
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",
+        "STEPS": str(steps),
+    }
+
+
 @pytest.mark.slow
 def test_twenty_jobs_on_two_nodes_of_which_one_is_lost(tmp_path):
     """Row j."""
     pytest.importorskip("ray")
-    (tmp_path / "sitecustomize.py").write_text(SMALL)
     names = "abcdefghijklmnopqrst"
     twenty = bundles(tmp_path, names)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = small_everywhere(tmp_path, 20)
     command = [sys.executable, "-c", NODES, str(tmp_path / "out"), *map(str, twenty)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3000)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
@@ -139,3 +153,38 @@ def test_twenty_jobs_on_two_nodes_of_which_one_is_lost(tmp_path):
     meshes = {(tmp_path / "out" / name / "mesh.ply").read_bytes() for name in names}
     assert len(meshes) == 1
     assert not list((tmp_path / "out").glob(f"*/{CHECKPOINT}"))
+
+
+DRIVER = """
+import sys
+from sansface.cli import main
+from sansface.serve import ray
+ray.KEEP_SECONDS = 1.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_jobs_of_the_queue_on_a_cluster_are_given_back_with_their_steps(tmp_path):
+    pytest.importorskip("ray")
+    service = Service(tmp_path, f"sqlite:///{tmp_path}/service.db")
+    jobs = [service.desk.submit(seed)[0] for seed in range(2)]
+    words = ["worker", "--data", str(tmp_path), "--executor", "ray", "--address", "local", "--slots", "2"]
+    command = [sys.executable, "-c", DRIVER, *words, "--until-empty"]
+    environment = small_everywhere(tmp_path, 600) | service.environment
+    first = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    service.until(lambda: len(service.objects("checkpoints")) == 2, 600)
+    first.terminate()
+    _, told = first.communicate(timeout=120)
+    assert first.returncode == 0, told
+    assert {service.desk.job(job).state for job in jobs} == {State.QUEUED}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    for job in jobs:
+        assert service.desk.job(job).state == State.DONE
+        result = service.result(job)
+        rows = [json.loads(line) for line in result["metrics.jsonl"].splitlines()]
+        assert rows[-1]["step"] == 600
+        assert json.loads(result["config.json"])["seconds"]["total"] > rows[-1]["seconds"] - 1
+    assert service.objects("checkpoints") == []
+    service.engine.dispose()

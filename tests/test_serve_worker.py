@@ -14,21 +14,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
-from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
 from sansface.protect.bundle import bundle_bytes
 from sansface.protect.contents import BundleError
 from sansface.serve import attempt, job, queue, worker
-from sansface.serve.database import open_database, reading
 from sansface.serve.job import Stopped
 from sansface.serve.scratch import scratch
-from sansface.serve.store import Store
-from sansface.serve.tables import Job, ResultFile, State
-from serve_desk import Desk
+from sansface.serve.tables import Job, State
+from serve_desk import KEY, Service
 from small import ball_bundle, small_config
-
-KEY = "5a" * 32
 
 CHILD = """
 import sys
@@ -52,16 +47,8 @@ sys.exit(main(sys.argv[1:]))
 """The command line with a preset of seconds, which says each step on stdout."""
 
 
-class Service:
-    """A database and a store with one bundle, and workers on them."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder, self.url = folder, url
-        self.engine = open_database(url)
-        self.store = Store(str(folder / "store"), bytes.fromhex(KEY))
-        self.desk = Desk(self.engine)
-        self.store.put(f"bundles/{self.desk.bundle}", bundle_bytes(ball_bundle()))
-        self.started: list[subprocess.Popen] = []
+class Workers(Service):
+    """With workers as processes of their own."""
 
     def worker(self, *more: str, steps: int = 150) -> subprocess.Popen:
         words = ["worker", "--data", str(self.folder), "--device", "cpu", "--threads", "1", "--lease", "4"]
@@ -69,12 +56,7 @@ class Service:
 
     def child(self, words: list[str], steps: int = 150) -> subprocess.Popen:
         code = CHILD.format(tests=str(Path(__file__).parent), steps=steps)
-        environment = os.environ | {
-            "SANSFACE_DATABASE": self.url,
-            "SANSFACE_STORE": str(self.folder / "store"),
-            "SANSFACE_STORE_KEY": KEY,
-            "OMP_NUM_THREADS": "1",
-        }
+        environment = os.environ | self.environment | {"OMP_NUM_THREADS": "1"}
         with open(self.folder / "steps", "a") as steps_said, open(self.folder / "log", "a") as log:
             command = [sys.executable, "-c", code, *words]
             process = subprocess.Popen(command, env=environment, stdout=steps_said, stderr=log)
@@ -87,24 +69,10 @@ class Service:
         done = [(int(line.split()[1]), int(line.split()[2])) for line in lines if line.startswith("step")]
         return done or [(0, 0)]
 
-    def until(self, what: Callable[[], object], seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < end, (self.folder / "log").read_text()[-3000:]
-            time.sleep(0.05)
-
-    def objects(self, folder: str) -> list[str]:
-        return list(self.store.names(folder))
-
-    def result(self, job_id: str) -> dict[str, bytes]:
-        with Session(reading(self.engine)) as session:
-            rows = session.query(ResultFile).filter_by(job_id=job_id).all()
-        return {row.name: self.store.get(row.stored) for row in rows}
-
 
 @pytest.fixture
-def service(tmp_path) -> Iterator[Service]:
-    made = Service(tmp_path, f"sqlite:///{tmp_path}/service.db")
+def service(tmp_path) -> Iterator[Workers]:
+    made = Workers(tmp_path, f"sqlite:///{tmp_path}/service.db")
     yield made
     for process in made.started:
         if process.poll() is None:
@@ -118,7 +86,7 @@ def undisturbed(tmp_path_factory) -> bytes:
     """The mesh that the command line gives of the same bundle, preset, seed and number of threads."""
     folder = tmp_path_factory.mktemp("alone")
     (folder / "ball.sfb").write_bytes(bundle_bytes(ball_bundle()))
-    made = Service(folder, f"sqlite:///{folder}/service.db")
+    made = Workers(folder, f"sqlite:///{folder}/service.db")
     words = ["reconstruct", str(folder / "ball.sfb"), "-o", str(folder / "out"), "--device", "cpu"]
     assert made.child(words).wait() == 0
     made.engine.dispose()

@@ -16,8 +16,7 @@ neighbourhoods of 3 × 3 pixels, spaced as wide as the operator sees, are taken
     bend     of the squares, the logarithm of second differences' power over that of first differences: what
              is averaged, as the structure tensor is, bends little,
 
-each at half that spacing, at it and at twice it, none of which changes with exposure. A logistic rule makes
-log-odds of them; `benchmarks/second_lock.py` fits and measures it (docs/second-lock.md).
+each of near and of far neighbours; no exposure changes them. A logistic rule makes log-odds of them, which `benchmarks/second_lock.py` fits and measures (docs/second-lock.md).
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,14 +27,36 @@ from sansface.capture import Role
 from sansface.protect.contents import Bundle, BundleError, BundleFrame, levels
 from sansface.protect.operators import NORM_OF_SUM, STRUCTURE_TENSOR, SUM_OF_NORMS, Operator
 
-FAMILIES = (SUM_OF_NORMS, NORM_OF_SUM, STRUCTURE_TENSOR)
-WEIGHTS: dict[str, tuple[float, ...]] = {}
-"""Of the constant 1, then of follow, touch, rough and bend at each of the three spacings."""
-ONE = 2.0
-"""Log-odds from which a single picture is refused."""
-ALL = 1.0
-"""Log-odds from which all pictures of a bundle, taken together, are refused."""
-LEAST = 100
+BLURRED, BLUR = "blurred", 0.9
+"""Gradients that are blurred by so many pixels are of a kind of their own."""
+Rows = tuple[tuple[float, float, float, float], ...]
+RULES: dict[str, tuple[tuple[float, Rows], tuple[float, Rows]]] = {
+    SUM_OF_NORMS: (
+        (-0.64, ((-7.83, 8.33, -0.27, -0.94),)),
+        (1.64, ((-5.05, 5.06, -1.41, -0.25), (-2.74, 4.20, -0.34, -2.42))),
+    ),
+    NORM_OF_SUM: (
+        (-1.17, ((-6.89, 8.14, -1.25, -0.14),)),
+        (0.72, ((-6.25, 5.33, -1.62, -0.37), (-1.51, 3.31, 0.30, -0.97))),
+    ),
+    STRUCTURE_TENSOR: (
+        (-7.95, ((-4.76, 11.15, -0.55, 2.62),)),
+        (-3.54, ((-6.50, 6.14, -0.60, 3.41), (1.16, 6.62, 0.19, -2.55))),
+    ),
+    BLURRED: (
+        (-5.28, ((-4.05, 9.21, -0.75, 2.89),)),
+        (-0.46, ((-6.79, 7.29, -1.12, 3.14), (-0.47, 1.93, 0.08, -2.14))),
+    ),
+}
+"""By the kind of operator, for pictures that are large enough for the near neighbours alone and for both: a
+constant, then weights of follow, touch, rough and bend of each. The constants are lowered, so that of the honest
+pictures that the weights were fitted to one in a thousand has log-odds above −1.5."""
+NOISE, ROUNDING = 3.0, 0.7
+"""Nothing is said of a picture whose standard deviation is not so many times that of its noise, and that part
+of the step between its codes."""
+DOUBT = 12.0
+"""Log-odds that are taken off, over the root of the number of neighbourhoods."""
+LEAST = 60
 """Neighbourhoods without which nothing is said."""
 MOST = 4000
 """Neighbourhoods of a picture that are looked at; of more, every second, third, …"""
@@ -56,11 +77,9 @@ def check(bundle: Bundle) -> None:
     pictures = [frame for frame in bundle.frames if frame.role is Role.SENSITIVE]
     found, kept = 0, []
     for looked in looked_at(bundle):
-        alone = log_odds(features(looked), bundle.operator)
-        found += alone is not None and alone > ONE
+        found += photographic(looked, bundle.operator)
         kept.append(thinned(looked, TOGETHER // len(pictures)))
-    together = log_odds(features(joined(kept)), bundle.operator)
-    if found or (together is not None and together > ALL):
+    if found or photographic(joined(kept), bundle.operator):
         which = f"{found} of its {len(pictures)} sensitive pictures" if found else "its sensitive pictures"
         raise BundleError(
             f"{which} cannot be told from photographs, whose gradients alone may leave the device; make the "
@@ -69,7 +88,7 @@ def check(bundle: Bundle) -> None:
 
 
 Windows = list[np.ndarray]
-"""(n, 9) float64 neighbourhoods, in units of the picture's mean, at each of the three spacings."""
+"""(n, 9) float64 neighbourhoods, in units of the picture's mean, at both spacings."""
 
 
 def looked_at(bundle: Bundle) -> Iterator[Windows]:
@@ -81,18 +100,17 @@ def looked_at(bundle: Bundle) -> Iterator[Windows]:
 
 def tells(frame: BundleFrame, noise: float) -> bool:
     """Is there more in a sensitive picture than noise and rounding?"""
-    values = frame.values()[frame.shared()].astype(np.float64)
-    step = frame.scale / (levels(frame.bits) - 1)
-    return bool(values.var() > 4 * noise**2 + step**2 / 4)
+    spread = float(frame.values()[frame.shared()].std(dtype=np.float64))
+    return spread > NOISE * noise and spread > ROUNDING * frame.scale / (levels(frame.bits) - 1)
 
 
-def spacings(operator: Operator) -> tuple[int, int, int]:
-    """Pixels from a neighbour to the next: about what the operator averages over, its half and its double.
+def spacings(operator: Operator) -> tuple[int, int]:
+    """Pixels to the near and to the far neighbours: half and twice of what the operator averages over.
 
     The three rows of its kernels count as a Gaussian of variance 1/2.
     """
     wide = float(np.sqrt(1 + 2 * operator.blur**2 + 2 * operator.window**2))
-    return max(1, round(wide / 2)), round(wide), 2 * round(wide)
+    return max(1, round(wide / 2)), round(2 * wide)
 
 
 def windows(frame: BundleFrame, spaced: Sequence[int]) -> Windows:
@@ -124,11 +142,19 @@ def joined(pictures: Sequence[Windows]) -> Windows:
     return [np.concatenate(parts) for parts in zip(*pictures, strict=True)]
 
 
-def features(looked: Windows) -> np.ndarray | None:
-    """(12,) float64: follow, touch, rough and bend at each spacing; None if there are too few neighbourhoods."""
-    if min(map(len, looked), default=0) < LEAST:
-        return None
-    return np.concatenate([_features(windows) for windows in looked])
+def enough(looked: Windows) -> Windows:
+    """Both spacings, the near one alone, or none: those with as many neighbourhoods as it takes."""
+    return [one for one in looked if len(one) >= LEAST]
+
+
+def features(looked: Windows) -> np.ndarray:
+    """(n, 4) float64 of n spacings: follow, touch, rough and bend."""
+    return np.stack([_features(one) for one in looked])
+
+
+def doubt(looked: Windows) -> float:
+    """By how much log-odds are lowered where neighbourhoods are few."""
+    return DOUBT / float(np.sqrt(min(map(len, looked))))
 
 
 def _features(windows: np.ndarray) -> np.ndarray:
@@ -145,9 +171,16 @@ def _features(windows: np.ndarray) -> np.ndarray:
     return np.array([follow, touch, rough, bend])
 
 
-def log_odds(numbers: np.ndarray | None, operator: Operator) -> float | None:
-    """Of its being a photograph; None if there is nothing to tell it by."""
-    if numbers is None:
-        return None
-    weights = np.array(WEIGHTS[operator.modulus])
-    return float(weights[0] + weights[1:] @ numbers)
+def kind(operator: Operator) -> str:
+    """Which rules are those for an operator."""
+    gradient = operator.modulus != NORM_OF_SUM
+    return BLURRED if gradient and operator.blur >= BLUR else operator.modulus
+
+
+def photographic(looked: Windows, operator: Operator) -> bool:
+    """Are these neighbourhoods those of a photograph? No if there are too few."""
+    looked = enough(looked)
+    if not looked:
+        return False
+    constant, weights = RULES[kind(operator)][len(looked) - 1]
+    return bool(constant + (np.array(weights) * features(looked)).sum() > doubt(looked))

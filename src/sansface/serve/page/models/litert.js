@@ -32,13 +32,14 @@ export class Runtime {
   }
 
   /**
-   * @param {string} base address of the folder that has litert.js and litert.wasm, with a slash at its end
+   * @param {string} address of the program's loader, litert.js
+   * @param {Uint8Array} wasmBinary the program, litert.wasm
    * @returns {Promise<Runtime>}
    */
-  static async open(base) {
-    const factory = await factoryAt(`${base}litert.js`);
+  static async open(address, wasmBinary) {
+    const factory = await factoryAt(address);
     const quiet = () => {}; // it tells the console what it delegates to what
-    return new Runtime(await factory({ locateFile: () => `${base}litert.wasm`, print: quiet, printErr: quiet }));
+    return new Runtime(await factory({ wasmBinary, print: quiet, printErr: quiet }));
   }
 
   /**

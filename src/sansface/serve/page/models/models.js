@@ -33,7 +33,7 @@ export class Models {
   }
 
   /**
-   * Load runtime and networks, some 14 MB, all or none.
+   * Load runtime and networks, some 11 MB, all or none.
    * @param {() => Worker} makeWorker makes a worker that runs `worker.js`
    * @param {string} base the address of their folder, from the page's own
    * @returns {Promise<Models | null>} null where the files are not there or the browser cannot; `why` says it

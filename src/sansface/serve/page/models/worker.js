@@ -13,7 +13,7 @@ const TASKS = {
   async open({ base }) {
     const files = {};
     for (const [name, file] of Object.entries(NETWORKS)) files[name] = await bytesAt(base, file);
-    const runtime = await Runtime.open(base);
+    const runtime = await Runtime.open(`${base}litert.js`, await bytesAt(base, "litert.wasm"));
     for (const name of Object.keys(NETWORKS)) networks[name] = await runtime.network(files[name]);
     return { result: null, moved: [] };
   },
@@ -36,7 +36,7 @@ const TASKS = {
 
 async function bytesAt(base, name) {
   const answer = await fetch(`${base}${name}`, { credentials: "omit" });
-  if (!answer.ok) throw new Refusal(`this server does not have the model ${name}.`);
+  if (!answer.ok) throw new Refusal(`this server does not have ${name}.`);
   return new Uint8Array(await answer.arrayBuffer());
 }
 

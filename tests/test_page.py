@@ -353,7 +353,7 @@ def test_a_scanned_head_as_good_as_by_python(tab, site, shared_captures, tmp_pat
         sansface("evaluate", mesh, "--truth", capture / "gt.ply", "--capture", capture, "--json", name)
         scores.append(json.loads((tmp_path / name).read_text())["score"])
     print(f"score through the page {scores[0]:.6f}, by Python {scores[1]:.6f}")
-    # Not worse by more than 3 %. It may be better by more: training amplifies the last bits, seeds differ by 6 %.
+    # Not worse by more than 3 %. Better by more it may be: training amplifies last bits, seeds differ by 6 %.
     assert scores[0] <= 1.03 * scores[1]
     check_same_but_for_rounding(tmp_path / "head.sfb", tmp_path / "python.sfb")
 

@@ -27,6 +27,7 @@ api = pytest.importorskip("playwright.sync_api")
 from browser import ARGUMENTS, CHROMIUM  # noqa: E402
 from conftest import ROOT, make_tiny_capture  # noqa: E402
 from sansface.formats import read_capture  # noqa: E402
+from sansface.protect.bundle import read_bundle  # noqa: E402
 from sansface.protect.frame import read_frame  # noqa: E402
 from sansface.protect.photograph import read_codes  # noqa: E402
 from sansface.protect.reduce import neutral_codes, reduce  # noqa: E402
@@ -352,7 +353,23 @@ def test_a_scanned_head_as_good_as_by_python(tab, site, shared_captures, tmp_pat
         sansface("evaluate", mesh, "--truth", capture / "gt.ply", "--capture", capture, "--json", name)
         scores.append(json.loads((tmp_path / name).read_text())["score"])
     print(f"score through the page {scores[0]:.6f}, by Python {scores[1]:.6f}")
-    assert scores[0] == pytest.approx(scores[1], rel=0.03)
+    # Not worse by more than 3 %. Better by more it may be: training amplifies last bits, seeds differ by 6 %.
+    assert scores[0] <= 1.03 * scores[1]
+    check_same_but_for_rounding(tmp_path / "head.sfb", tmp_path / "python.sfb")
+
+
+def check_same_but_for_rounding(one: Path, other: Path) -> None:
+    """No code of two bundles is apart by more than one, few are, and the cameras are the same to 1e-12."""
+    first, second = read_bundle(one), read_bundle(other)
+    assert first.scale == pytest.approx(second.scale, abs=1 / 256)
+    for got, want in zip(first.frames, second.frames, strict=True):
+        assert got.mask is not None
+        assert want.mask is not None
+        for codes, others in ((got.image, want.image), (got.mask, want.mask)):
+            off = abs(codes.astype(int) - others.astype(int))
+            assert off.max() <= 1
+            assert (off > 0).mean() < 0.005
+        np.testing.assert_allclose(got.camera.cam_from_world, want.camera.cam_from_world, atol=1e-12)
 
 
 def check_own_frame(folder: Path, mesh: bytes, own: bytes, way_back: bytes, digest: str) -> None:

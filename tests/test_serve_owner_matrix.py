@@ -106,7 +106,8 @@ def new_owner(site):
 def ask(client, route: tuple[str, str], ids: dict[str, str]):
     method, path = route
     words = {"headers": {}} | GUARDED[route].body(ids)
-    return client.request(method, path.removeprefix("/api/v1").format(**ids), **words)
+    plain = path.removeprefix("/api/v1").replace(":path}", "}")
+    return client.request(method, plain.format(**ids), **words)
 
 
 def routes_of(app) -> set[tuple[str, str]]:
@@ -124,7 +125,7 @@ def routes_of(app) -> set[tuple[str, str]]:
 def test_the_matrix_has_every_route(site):
     assert routes_of(site.app) == set(MATRIX) | OPEN
     documented = {(m.upper(), path) for path, item in site.app.openapi()["paths"].items() for m in item}
-    assert documented <= set(MATRIX) | OPEN
+    assert documented <= {(method, path.replace(":path}", "}")) for method, path in set(MATRIX) | OPEN}
 
 
 def test_a_forgotten_route_would_be_found(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from benchmark_heads import sit
 from benchmark_scenes import SCENES
@@ -69,6 +70,25 @@ def parametric_head(number: int, views: int, size: int) -> list[Picture]:
 def scene(name: str, seed: int, views: int, size: int) -> list[Picture]:
     """The photographs from all sides but one of a scene of `benchmark_scenes.SCENES`."""
     return _drawn(SCENES[name](seed).surfaces, views, size, seed)
+
+
+def striped_ball(seed: int, views: int, size: int) -> list[Picture]:
+    """A ball with waves painted on it, as tests photograph: smooth all over, unlike anything that grows."""
+    rng = np.random.default_rng(seed)
+    down, across = (np.mgrid[:size, :size] + 0.5) / (0.42 * size) - 0.5 / 0.42
+    toward = 1 - down**2 - across**2
+    mask = np.where(toward > 0, 255, 0).astype(np.uint8)
+    normal = np.stack([across, down, np.sqrt(toward.clip(min=0))], axis=2)
+    waves, paint = rng.normal(size=3), rng.uniform(0.3, 1, 3)
+    waves *= rng.uniform(3, 20) / np.linalg.norm(waves)
+    level, swing = rng.uniform(0.4, 0.7), rng.uniform(0.1, 0.4)
+    pictures = []
+    for turn in Rotation.random(views, random_state=seed):
+        light = rng.normal(size=3) + np.array([0, 0, 2])
+        shade = 0.6 + 0.4 * normal @ (light / np.linalg.norm(light))
+        stripes = level + swing * np.sin(turn.apply(normal.reshape(-1, 3)).reshape(normal.shape) @ waves)
+        pictures.append(((255 * np.clip((stripes * shade)[:, :, None] * paint, 0, 1)).astype(np.uint8), mask))
+    return pictures
 
 
 def _sensitive(cameras: Sequence[tuple[Camera, Role]]) -> list[Camera]:

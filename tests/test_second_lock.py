@@ -17,9 +17,11 @@ from sansface.heads.trace import Tracer
 from sansface.protect.bundle import bundle_bytes, decode
 from sansface.protect.contents import Bundle, BundleError, Share
 from sansface.protect.operators import OPERATORS
+from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.protect.presets import PRESETS
 from sansface.serve.second_lock import check, enough, features, looked_at, windows
+from sittings import captured, people
 
 SEED = 101
 """Of a demo head that no weight was fitted to."""
@@ -94,8 +96,8 @@ def test_where_nothing_can_be_told_a_forgery_passes(photographs):
 
 
 def test_small_pictures_are_told_together(photographs):
-    """At 16 pixels none alone has enough neighbourhoods, but all together have."""
-    small = made(photographs * 3, range(18), resolution=16)
+    """At 20 pixels none alone has enough neighbourhoods, but all together have."""
+    small = made(photographs * 3, range(18), resolution=20)
     assert [enough(one) for one in looked_at(small)] == [[]] * 18
     with pytest.raises(BundleError, match=r"^its sensitive pictures cannot be told"):
         check(small)
@@ -113,8 +115,6 @@ def test_the_copy_of_the_steps_is_true(tiny_capture: Path):
     """What is measured on is what `protect` makes."""
     capture = read_capture(tiny_capture)
     chosen = [frame for frame in capture.frames if frame.role is Role.SENSITIVE]
-    from sansface.protect.photograph import read_codes
-
     ours = protected([read_codes(frame) for frame in chosen], ProtectSettings(), np.random.default_rng(0))
     theirs = protect(capture)
     check(theirs)
@@ -130,15 +130,11 @@ def test_a_scanned_head_passes_and_its_photographs_do_not(shared_captures: Path)
     capture = read_capture(shared_captures / "lps")
     for name in OPERATORS:
         check(protect(capture, ProtectSettings(operator=name)))
-    from sittings import captured
-
     with pytest.raises(BundleError, match=r"^1 of its 20"):
         check(made(captured(shared_captures / "lps"), [7], "stretched"))
 
 
 def test_photographs_of_people_are_refused_and_their_gradients_pass(shared_assets: Path):
-    from sittings import people
-
     photographs = [
         one for them in people(shared_assets / "photos" / "lfw" / "img", slice(1, 25, 2), 1) for one in them
     ]

@@ -35,14 +35,14 @@ BEHIND = 141.0
 WALL = 0.3
 
 
-def people(folder: Path, which: slice, most: int) -> Iterator[list[Picture]]:
+def people(folder: Path, which: slice, some: slice) -> Iterator[list[Picture]]:
     """People of a folder with a folder each, in alphabetical order.
 
-    most: photographs of each; those in which no person is told from the background are left out.
+    some: photographs of each; those in which no person is told from the background are left out.
     """
     network = Network("person")
     for place in sorted(path for path in folder.iterdir() if path.is_dir())[which]:
-        photographs = [decode_rgb(path, "photograph") for path in sorted(pictures_in(place))[:most]]
+        photographs = [decode_rgb(path, "photograph") for path in sorted(pictures_in(place))[some]]
         pictures = [(one, person_mask(one, network)) for one in photographs]
         pictures = [(one, mask) for one, mask in pictures if mask.min() < mask.max() and mask.mean() > 20]
         if pictures:

@@ -27,8 +27,8 @@ def test_every_answer_has_them(site):
     answers = [
         client.get("/account"),
         client.get(f"/jobs/{job}/files/{name}"),
-        client.get("/health"),
-        client.get("/metrics"),
+        client.get(f"{site.url}/health"),
+        client.get(f"{site.url}/metrics"),
         client.get("/nothing"),
         client.put("/account"),
         client.post("/jobs", json={}),
@@ -103,15 +103,15 @@ def test_a_file_that_was_changed_on_the_disk_is_not_given_out(site):
 
 def test_operation_is_for_the_machine_itself(site):
     for way in ("/health", "/metrics"):
-        assert site.client().get(way).status_code == 200
-        assert site.client().get(way, headers={"X-Forwarded-For": "192.0.2.7"}).status_code == 404
+        assert site.client().get(site.url + way).status_code == 200
+        assert site.client().get(site.url + way, headers={"X-Forwarded-For": "192.0.2.7"}).status_code == 404
 
 
 def test_metrics_count_routes_and_not_people(site):
     person = site.person()
     site.finished_job(person)
     person.client.post("/bundles", content=b"nothing")
-    text = person.client.get("/metrics").text
+    text = person.client.get(f"{site.url}/metrics").text
     assert 'sansface_requests_total{method="POST",route="/api/v1/bundles",status="422"}' in text
     assert 'sansface_uploads_refused_total{kind="verifier"}' in text
     assert 'sansface_jobs{state="done"}' in text

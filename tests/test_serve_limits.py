@@ -127,7 +127,7 @@ def test_a_database_that_is_down_and_comes_back(tmp_path, postgres):
     with running(tmp_path, database=postgres.database()) as site:
         person = site.person()
         assert person.client.get("/account").status_code == 200
-        assert person.client.get("/health").json()["status"] == "ok"
+        assert person.client.get(f"{site.url}/health").json()["status"] == "ok"
         postgres.control("stop", "-m", "fast")
         try:
             for answer in (
@@ -138,15 +138,15 @@ def test_a_database_that_is_down_and_comes_back(tmp_path, postgres):
                 assert answer.status_code == 503
                 assert answer.json() == {"detail": "The database does not answer; try again later."}
                 assert answer.headers["retry-after"]
-            health = person.client.get("/health")
+            health = person.client.get(f"{site.url}/health")
             assert health.status_code == 503
             assert health.json() == {"status": "trouble", "database": "down", "store": "ok", "queue": None}
-            assert person.client.get("/metrics").status_code == 503
+            assert person.client.get(f"{site.url}/metrics").status_code == 503
         finally:
             postgres.control("start")
         assert person.client.get("/account").status_code == 200
         assert person.client.post("/bundles", content=a_bundle()).status_code == 201
-        assert person.client.get("/health").status_code == 200
+        assert person.client.get(f"{site.url}/health").status_code == 200
 
 
 def test_a_store_that_is_down(tmp_path):
@@ -156,7 +156,7 @@ def test_a_store_that_is_down(tmp_path):
         store = tmp_path / "store"
         store.rename(tmp_path / "away")
         store.write_bytes(b"")
-        assert person.client.get("/health").json()["store"] == "down"
+        assert person.client.get(f"{site.url}/health").json()["store"] == "down"
         assert person.client.get(f"/jobs/{job}/files/{name}").status_code in (404, 503)
         answer = person.client.post("/bundles", content=a_bundle(1))
         assert answer.status_code == 503

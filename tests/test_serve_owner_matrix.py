@@ -73,7 +73,7 @@ OPEN = {
     ("GET", path)
     for path in (
         "/", "/page/{path:path}", "/protect.html", "/protect.html.sha256", "/models/{name}",
-        "/openapi.json", "/api/v1/health", "/api/v1/metrics",
+        "/openapi.json", "/health", "/metrics",
     )
 }  # fmt: skip
 """Without login, for they say nothing of anybody."""

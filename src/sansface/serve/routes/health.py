@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 
 from sansface.serve import queue
 from sansface.serve.answers import HealthAnswer
-from sansface.serve.body import API
 from sansface.serve.database import now
 from sansface.serve.problems import Problem, documented
 from sansface.serve.service import Here, Service
@@ -29,7 +28,7 @@ async def local(request: Request) -> None:
         raise Problem(404, "There is nothing at this address.")
 
 
-router = APIRouter(prefix=API, tags=["operation"], dependencies=[Depends(local)])
+router = APIRouter(tags=["operation"], dependencies=[Depends(local)])
 
 
 @router.get(

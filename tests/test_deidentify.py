@@ -138,7 +138,7 @@ def test_or_is_blacked_out_if_that_is_asked_for(photograph, tools):
         ("MOST_TURNED", 1.0, "degrees"),
         ("WORST", 1e-4, "fits it badly"),
         ("CERTAIN", 1.01, "not certain that it is a face, 100 %"),
-        ("RUN_AWAY", 0.2, "beyond what the detector saw"),
+        ("APART", 0.001, "elsewhere than the detector saw them"),
         ("WITHIN", 1.01, "the picture's rim leaves 100 % of it"),
     ],
 )

@@ -18,7 +18,7 @@ from sansface.deidentify.redraw import Redrawing
 from sansface.heads.albedo import CODES
 from sansface.heads.appearance import Appearance
 from sansface.heads.fit import FittedHead
-from sansface.heads.landmarks import LEFT_EYE, RIGHT_EYE
+from sansface.heads.landmarks import five_landmarks
 
 IDENTITY = 1.5
 """Standard deviation of a virtual identity in the population's: farther from the mean head than most people
@@ -27,8 +27,6 @@ LIKE_HAIR = ("skin", "warmth", "brow colour", "beard")
 """Colours that hair, ears and neck show as well: they are the photograph's."""
 DRAWN = Redrawing(kept=0.0, features=0.0, eyes=0.5, mouth=0.7, grain=0.1)
 """What stays of the photograph's detail: within lids and lips alone, for gaze and speech."""
-NOSE, MOUTH = 1, (61, 291)
-"""MediaPipe's tip of the nose and corners of the mouth."""
 
 
 def subjects(
@@ -60,12 +58,6 @@ def subjects(
         way = partial(_changed, tools, head, beside, appearance)
         made.append(Subject(five_landmarks(head.landmarks), len(head.identity) + len(CODES), way))
     return ready, made
-
-
-def five_landmarks(mesh: np.ndarray) -> np.ndarray:
-    """(5, 2) as `sansface.recognise.align` has them, of MediaPipe's (468, 2)."""
-    eyes = [mesh[list(corners)].mean(axis=0) for corners in (RIGHT_EYE, LEFT_EYE)]
-    return np.stack([*eyes, mesh[NOSE], *mesh[list(MOUTH)]])
 
 
 def _changed(

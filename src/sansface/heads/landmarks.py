@@ -17,6 +17,8 @@ COUNT = 468
 SHIPPED = "landmarks.safetensors"
 RIGHT_EYE, LEFT_EYE = (33, 133), (263, 362)
 """Outer and inner corner of the subject's eyes, of the 468."""
+NOSE, MOUTH = 1, (61, 291)
+"""Its tip, and its right and left corner."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,12 @@ def load_places() -> Places:
     """Those that the package ships."""
     found = load(resources.files("sansface.heads").joinpath(SHIPPED).read_bytes())
     return Places(found["vertices"].astype(np.int64), found["weights"], found["spread"])
+
+
+def five_landmarks(mesh: np.ndarray) -> np.ndarray:
+    """(5, 2) as detectors and `sansface.recognise.align` have them, of MediaPipe's (468, 2)."""
+    eyes = [mesh[list(corners)].mean(axis=0) for corners in (RIGHT_EYE, LEFT_EYE)]
+    return np.stack([*eyes, mesh[NOSE], *mesh[list(MOUTH)]])
 
 
 def between_eyes(points: np.ndarray) -> float:

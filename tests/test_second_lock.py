@@ -150,3 +150,18 @@ def test_photographs_of_people_are_refused_and_their_gradients_pass(shared_asset
 def test_strict_and_paranoid_have_nothing_to_look_at(photographs):
     for share in (Share.OUTLINE, Share.CAMERA):
         assert list(looked_at(made(photographs, share=share))) == []
+
+
+@pytest.mark.slow
+def test_rates(shared_assets: Path, shared_captures: Path):
+    """Row i in short: the long form is `python benchmarks/second_lock.py`."""
+    from second_lock import measure, sittings
+
+    tables = measure(sittings(True, shared_assets, shared_captures, short=True), 50).tables
+    (wrong, honest), (found, forged) = (
+        tables[title]["all"] for title in ("honest", "of the issue: one forged among honest")
+    )
+    assert honest > 40
+    assert wrong <= 1
+    assert forged > 40
+    assert found >= forged - 2

@@ -144,7 +144,7 @@ def test_whoever_leaves_is_forgotten(site):
     with site.person(of=person).client.stream("GET", f"/jobs/{job}/events") as stream:
         assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
         next(stream.iter_lines())
-        assert len(site.service.watcher) == 1
+        until(lambda: len(site.service.watcher) == 1)
     until(lambda: len(site.service.watcher) == 0)
 
 

@@ -5,6 +5,7 @@ database and the store with it.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -32,7 +33,9 @@ from sansface.serve.uploads import Uploads
 EXPIRE_SECONDS = 30.0
 """Between two looks for partial uploads that nobody goes on with."""
 SWEEP_SECONDS = 300.0
-"""Between two sweeps of what has expired in database and store."""
+"""Between two sweeps of what has expired in database and store, at least."""
+SWEEP_SHARE = 20
+"""A sweep of a large store takes long: so many times as long passes before the next."""
 
 _ABOUT = """Send a protected bundle, get a head. All but signing in needs `Authorization: Bearer TOKEN`.
 What belongs to another is 404, as if it were not there. Errors are one sentence: `{"detail": "…"}`."""
@@ -110,6 +113,7 @@ async def _expire(service: Service) -> None:
 
 async def _sweep(service: Service) -> None:
     while True:
+        began = time.monotonic()
         try:
             await anyio.to_thread.run_sync(
                 retention.sweep, service.engine, service.store, service.retention.backup_days
@@ -118,4 +122,4 @@ async def _sweep(service: Service) -> None:
         except Exception as error:  # the database may be down for a while
             service.metrics.swept.labels("failed").inc()
             log.get().error("sweep", **log.failure(error))
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(max(SWEEP_SECONDS, SWEEP_SHARE * (time.monotonic() - began)))

@@ -54,7 +54,8 @@ def decode(path: Path, kind: str, *, upright: bool) -> np.ndarray:
 def decode_rgb(path: Path, kind: str) -> np.ndarray:
     """A picture as it is to be looked at: (h, w, 3) uint8 sRGB, upright, grey in three channels, on white.
 
-    What is transparent is white afterwards: its colours may show what nobody was meant to see.
+    What is transparent is white afterwards: its colours may show what nobody was meant to see. An alpha that
+    is the same all over hides nothing, and counts as none.
 
     Raises:
         SansfaceError: see `decode`.
@@ -63,7 +64,7 @@ def decode_rgb(path: Path, kind: str) -> np.ndarray:
     colour = pixels[:, :, :3][:, :, ::-1] if pixels.shape[2] > 1 else np.repeat(pixels, 3, axis=2)
     if colour.dtype == np.uint16:
         colour = cv2.convertScaleAbs(colour, alpha=255 / 65535)
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and pixels[:, :, 3].min() != pixels[:, :, 3].max():
         share = pixels[:, :, 3:] / np.float32(np.iinfo(pixels.dtype).max)
         colour = np.rint(share * colour + (1 - share) * 255).astype(np.uint8)
     return np.ascontiguousarray(colour)

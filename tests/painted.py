@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 from landmark_places import view
 from sansface.capture import Camera
+from sansface.deidentify.around import Around
 from sansface.errors import SansfaceError
 from sansface.faces.detectors import Detectors
 from sansface.heads.albedo import CODES, albedo_seen
@@ -109,3 +110,8 @@ def painted(
     picture[seen.pixel] = colours
     levels = 255 * srgb(picture.clip(0, 1)) + 0.5
     return levels.astype(np.uint8).reshape(camera.height, camera.width, 3)
+
+
+def alone(hidden: np.ndarray) -> Around:
+    """Of a face beside which there is no other."""
+    return Around(hidden, np.zeros_like(hidden))

@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from painted import astronaut
+from painted import alone, astronaut
 from sansface import cli
-from sansface.deidentify.around import alone
 from sansface.deidentify.carry import laid_on
 from sansface.deidentify.change import appearance_of, change
 from sansface.deidentify.faces import Tools, find

@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from painted import camera_of_fit, drawn, head_model, painted, shape
+from painted import alone, camera_of_fit, drawn, head_model, painted, shape
 from sansface.deidentify import change as c
-from sansface.deidentify.around import alone
 from sansface.deidentify.change import Face, StepTwo, appearance_of, change, gaze_of
 from sansface.deidentify.redraw import Redrawing, features, inner
 from sansface.heads.appearance import Appearance

@@ -6,8 +6,9 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,17 +69,24 @@ def test_in_pieces(site):
     assert person.client.get(f"/uploads/{upload}").status_code == 404
 
 
-def test_a_closed_lid(site):
-    """The connection breaks in the middle of a piece: what has come counts, and the rest may follow."""
-    person, data = site.person(), a_bundle()
-    upload = begin(person, data)
+@contextmanager
+def cut_off(site, person, upload: str, data: bytes, after: int) -> Iterator[socket.socket]:
+    """A request that says it brings all, and has brought so many bytes."""
     host, port = site.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as line:
         line.sendall(
             f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {person.token}\r\n"
             f"Upload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-            + data[:7000]
+            + data[:after]
         )
+        yield line
+
+
+def test_a_closed_lid(site):
+    """The connection breaks in the middle of a piece: what has come counts, and the rest may follow."""
+    person, data = site.person(), a_bundle()
+    upload = begin(person, data)
+    with cut_off(site, person, upload, data, 7000):
         until(lambda: person.client.get(f"/uploads/{upload}").json()["offset"] == 7000)
     assert person.client.get(f"/uploads/{upload}").json() == {"offset": 7000, "size": len(data)}
     assert send(person, upload, 7000, data[7000:]).json()["bundle"]
@@ -87,13 +95,7 @@ def test_a_closed_lid(site):
 def test_a_stalled_request_does_not_hold_the_upload(site):
     person, data = site.person(), a_bundle()
     upload = begin(person, data)
-    host, port = site.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as line:
-        line.sendall(
-            f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {person.token}\r\n"
-            f"Upload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-            + data[:100]
-        )
+    with cut_off(site, person, upload, data, 100) as line:
         until(lambda: person.client.get(f"/uploads/{upload}").json()["offset"] == 100)
         assert send(person, upload, 100, data[100:]).json()["bundle"]
         begun = time.monotonic()

@@ -2,17 +2,48 @@
 
 import os
 import threading
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from sansface.cli.words import Flag, Out, PresetName
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Of the executor ray."""
+
+    address: str = "auto"
+    """Of the cluster: HOST:PORT; auto for the one on this machine; local starts one here."""
+    slots: int | None = None
+    """Jobs at once on the cluster; else as many as it has room for when this starts."""
+    cpus: float = 1.0
+    """That a job asks of its node, and its threads there."""
+    gpus: float = 0.0
+    """That a job asks of its node; with any it runs on CUDA."""
+    memory: int | None = None
+    """GiB that a job asks of its node."""
+
+    @contextmanager
+    def connected(self) -> Iterator[tuple[Any, int]]:
+        """What a job asks of its node, and how many run at once. Raises SansfaceError for what cannot be."""
+        from sansface.serve.ray import Resources, connected, slots
+
+        at_least_one(slots=self.slots)
+        if self.cpus <= 0 or self.gpus < 0 or (self.memory is not None and self.memory < 1):
+            raise SansfaceError(
+                "a job needs some --cpus, no less than 0 --gpus and 1 GiB of --memory; correct them."
+            )
+        asked = Resources(self.cpus, self.gpus, None if self.memory is None else self.memory << 30)
+        with connected(self.address):
+            yield asked, self.slots or slots(asked)
 
 
 @dataclass(frozen=True)
@@ -39,20 +70,11 @@ class Worker:
     """End when no job is queued or running."""
     executor: Literal["local", "ray"] = "local"
     """Where jobs run: in this process, or on a Ray cluster (extra cluster), several at once."""
-    address: str = "auto"
-    """Of the cluster: HOST:PORT; auto for the one on this machine; local starts one here."""
-    slots: int | None = None
-    """Jobs at once on the cluster; else as many as it has room for when this starts."""
-    cpus: float = 1.0
-    """That a job asks of its node, and its threads there."""
-    gpus: float = 0.0
-    """That a job asks of its node; with any it runs on CUDA."""
-    memory: int | None = None
-    """GiB that a job asks of its node."""
+    cluster: OmitArgPrefixes[Cluster] = field(default_factory=Cluster)
 
     def run(self) -> None:
         log = require("sansface.serve.log", extra="serve")
-        at_least_one(lease=self.lease, threads=self.threads, slots=self.slots)
+        at_least_one(lease=self.lease, threads=self.threads)
         keep_to(self.cores)  # before torch counts the cores
         from sansface.serve.database import open_database
         from sansface.serve.deployment import deployment
@@ -62,11 +84,10 @@ class Worker:
         where = deployment(self.data)
         with ExitStack() as stack:
             if self.executor == "ray":
-                from sansface.serve.ray import connected, on_cluster, slots
+                from sansface.serve.ray import on_cluster
 
-                stack.enter_context(connected(self.address))
-                asked = resources(self.cpus, self.gpus, self.memory)
-                execute, at_once = on_cluster(asked), self.slots or slots(asked)
+                asked, at_once = stack.enter_context(self.cluster.connected())
+                execute = on_cluster(asked)
             else:
                 execute, at_once = self._local(stack), 1
             log.configure()
@@ -114,20 +135,10 @@ class Batch:
     """Of the executor local: auto (a CUDA device if there is one), cpu, cuda, cuda:1 ..."""
     executor: Literal["local", "ray"] = "local"
     """Where they run: here one after the other, or on a Ray cluster (extra cluster), several at once."""
-    address: str = "auto"
-    """Of the cluster: HOST:PORT; auto for the one on this machine; local starts one here."""
-    slots: int | None = None
-    """Jobs at once on the cluster; else as many as it has room for when this starts."""
-    cpus: float = 1.0
-    """That a job asks of its node, and its threads there."""
-    gpus: float = 0.0
-    """That a job asks of its node; with any it runs on CUDA."""
-    memory: int | None = None
-    """GiB that a job asks of its node."""
+    cluster: OmitArgPrefixes[Cluster] = field(default_factory=Cluster)
 
     def run(self) -> None:
         require("sqlalchemy", extra="serve")
-        at_least_one(slots=self.slots)
         from sansface.serve.batch import here, on_nodes, run_batch
         from sansface.serve.job import Stopped
         from sansface.serve.queue import Settings
@@ -138,13 +149,11 @@ class Batch:
         with ExitStack() as stack:
             stopping = threading.Event()
             if self.executor == "ray":
-                from sansface.serve.ray import connected, slots
                 from sansface.serve.worker import stopped_by_signals
 
-                stack.enter_context(connected(self.address))
+                asked, at_once = stack.enter_context(self.cluster.connected())
                 stopping = stack.enter_context(stopped_by_signals())
-                asked = resources(self.cpus, self.gpus, self.memory)
-                do, at_once = on_nodes(settings, asked), self.slots or slots(asked)
+                do = on_nodes(settings, asked)
             else:
                 run = require("sansface.reconstruct.run", extra="reconstruct")
                 do, at_once = here(settings, str(run.chosen_device(self.device))), 1
@@ -166,17 +175,6 @@ class Batch:
                 f"{len(failed)} of {len(self.bundles)} bundles failed, each for the reason above; "
                 "the same command tries them again."
             )
-
-
-def resources(cpus: float, gpus: float, memory: int | None) -> Any:
-    """What a job asks of its node. Raises SansfaceError for what cannot be."""
-    from sansface.serve.ray import Resources
-
-    if cpus <= 0 or gpus < 0 or (memory is not None and memory < 1):
-        raise SansfaceError(
-            "a job needs some --cpus, no less than 0 --gpus and 1 GiB of --memory; correct them."
-        )
-    return Resources(cpus, gpus, None if memory is None else memory << 30)
 
 
 def at_least_one(**options: float | None) -> None:

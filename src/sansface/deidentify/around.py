@@ -26,11 +26,6 @@ class Around:
     still: np.ndarray
 
 
-def alone(hidden: np.ndarray) -> Around:
-    """Of a face beside which there is no other."""
-    return Around(hidden, np.zeros_like(hidden))
-
-
 def around(heads: Sequence[FittedHead], head: FittedHead, hidden: np.ndarray) -> Around:
     """Of one of a photograph's faces.
 

@@ -85,7 +85,8 @@ def find(photograph: np.ndarray, tools: Tools) -> Faces:
     heads, unfitted = [], []
     for face in found:
         head, reason = fitted(face, photograph, tools.model)
-        reason = reason or doubt(face, photograph.shape[1::-1])
+        if head is not None:
+            reason = doubt(face, head)
         if head is None or reason:
             unfitted.append((face, reason))
         else:
@@ -112,21 +113,16 @@ def fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[Fit
     return head, ""
 
 
-def doubt(face: Finding, size: tuple[int, int]) -> str:
-    """Why a face that bears a fit is not to be drawn on, if so: on a ball it would float.
-
-    size: (width, height) of the photograph.
-    """
-    assert face.landmarks is not None
+def doubt(face: Finding, head: FittedHead) -> str:
+    """Why a face that bears a fit is not to be drawn on, if so: on a ball it would float."""
     if face.score < CERTAIN:
         return f"it is not certain that it is a face, {100 * face.score:.0f} %"
     if face.detected is not None:
-        apart = np.linalg.norm(five_landmarks(face.landmarks) - face.detected, axis=1).mean()
+        apart = np.linalg.norm(five_landmarks(head.landmarks) - face.detected, axis=1).mean()
         if apart > APART * np.sqrt(np.prod(face.box[2:])):
             return "its landmarks lie elsewhere than the detector saw them: a profile, or nearly one"
-    within = (face.landmarks >= 0).all(axis=1) & (face.landmarks <= size).all(axis=1)
-    if within.mean() < WITHIN:
-        return f"the picture's rim leaves {100 * within.mean():.0f} % of it"
+    if head.within < WITHIN:
+        return f"the picture's rim leaves {100 * head.within:.0f} % of it"
     return ""
 
 

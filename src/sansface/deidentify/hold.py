@@ -64,7 +64,6 @@ def change_held(
     how: StepTwo,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`change`, with pose and expression held."""
-
     gaze = gaze_of(tools.model, head, photograph)
 
     def drawn(held: Held, finest: float) -> tuple[np.ndarray, np.ndarray]:
@@ -75,11 +74,9 @@ def change_held(
     least = np.inf
     for _ in range(ROUNDS):
         seen = _seen(tools, head, drawn(held, DRAFT)[0])
-        if seen is None:
-            return drawn(best, FINEST)
-        off = float(np.linalg.norm(seen.expression - head.expression))
-        if off > least:
-            return drawn(best, FINEST)
+        if seen is None or (off := float(np.linalg.norm(seen.expression - head.expression))) > least:
+            held = best
+            break
         best, least, held = held, off, corrected(head, held, seen)
     return drawn(held, FINEST)
 

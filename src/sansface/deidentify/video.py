@@ -235,12 +235,10 @@ def _heads(
 
 
 def _note(person: Person, head: FittedHead, moment: Moment, tools: Tools, rng: np.random.Generator) -> None:
-    height, width = moment.pixels.shape[:2]
     person.gazes.append(gaze_of(tools.model, head, moment.pixels)[0])
     person.heads.append(FittedHead(head.camera, head.identity, head.expression, NOTHING, head.landmarks))
-    on = (head.landmarks >= 0).all(axis=1) & (head.landmarks < (width, height)).all(axis=1)
     due = not person.samples or moment.seconds - person.samples[-1][0] >= SAMPLED
-    if due and on.mean() >= WITHIN:
+    if due and head.within >= WITHIN:
         hidden = hair_before(moment.pixels, [head], tools.hair)
         found = appearance_of(tools.model, head, moment.pixels, hidden, rng)
         person.samples.append((moment.seconds, found))

@@ -73,6 +73,12 @@ class FittedHead:
         return np.concatenate([low, high - low])
 
     @property
+    def within(self) -> float:
+        """Share of the landmarks that lie on the picture."""
+        size = self.camera.width, self.camera.height
+        return float(((self.landmarks >= 0) & (self.landmarks < size)).all(axis=1).mean())
+
+    @property
     def rotation(self) -> np.ndarray:
         """(3, 3): the head's, the identity for one that looks straight into the camera."""
         return np.diag([1.0, -1.0, -1.0]) @ self.camera.cam_from_world[:3, :3]

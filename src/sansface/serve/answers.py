@@ -21,6 +21,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
+MOST = 1000
+"""Of a list: the newest."""
+
+
 class Asked(BaseModel):
     """A body of a request: unknown keys are refused, and nothing is turned into another type."""
 

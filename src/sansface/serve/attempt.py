@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
 from sansface.protect.contents import BundleError
-from sansface.serve import job, log, queue
+from sansface.serve import job, log, names, queue
 from sansface.serve.database import reading
 from sansface.serve.job import Stopped
 from sansface.serve.queue import Lease, Settings, StoredFile
@@ -26,6 +26,8 @@ from sansface.serve.store import Store
 from sansface.serve.tables import Job, State
 
 HEARTBEAT_SECONDS = 3.0
+KEEP_SECONDS = 20.0
+"""The least between two checkpoints that go into the store."""
 STORE_SECONDS = 300.0
 """How long a store that fails is tried again before the attempt has failed."""
 STOP_SECONDS = 20.0
@@ -103,12 +105,12 @@ class Attempt:
     @property
     def checkpoint(self) -> str:
         """Its name in the store. One object, so that it is always of one moment."""
-        return f"checkpoints/{self.lease.job_id}/run"
+        return f"{names.of_checkpoints(self.lease.job_id)}/run"
 
     def kept(self) -> bytes | None:
         """What an earlier worker has laid down."""
-        names = self.stored(lambda: list(self.store.names(f"checkpoints/{self.lease.job_id}")))
-        return self.stored(lambda: self.store.get(self.checkpoint)) if self.checkpoint in names else None
+        there = self.stored(lambda: list(self.store.names(names.of_checkpoints(self.lease.job_id))))
+        return self.stored(lambda: self.store.get(self.checkpoint)) if self.checkpoint in there else None
 
     def forget(self, prefix: str) -> None:
         """Remove objects now rather than at the next sweep."""
@@ -117,7 +119,7 @@ class Attempt:
 
     def forget_checkpoint(self) -> None:
         """None is needed any more, or the one there is of no use."""
-        self.forget(f"checkpoints/{self.lease.job_id}")
+        self.forget(names.of_checkpoints(self.lease.job_id))
 
 
 class Execute(Protocol):
@@ -144,7 +146,7 @@ def carry_out(this: Attempt, execute: Execute) -> bool:
     kept = None
     with this.beating():
         try:
-            bundle = this.stored(lambda: this.store.get(f"bundles/{lease.bundle_id}"))
+            bundle = this.stored(lambda: this.store.get(names.of_bundle(lease.bundle_id)))
             with suppress(SansfaceError):  # damaged, say: then from the start
                 kept = this.kept()
             files = execute(bundle, lease.settings, kept, this)
@@ -166,7 +168,7 @@ def carry_out(this: Attempt, execute: Execute) -> bool:
 
 
 def _stored(this: Attempt, name: str, data: bytes) -> StoredFile:
-    place = f"results/{this.lease.job_id}/{this.lease.attempt}/{name}"
+    place = f"{names.of_result(this.lease.job_id, this.lease.attempt)}/{name}"
     this.stored(lambda: this.store.put(place, data))
     return StoredFile(name, len(data), hashlib.sha256(data).hexdigest(), place)
 
@@ -174,7 +176,7 @@ def _stored(this: Attempt, name: str, data: bytes) -> StoredFile:
 def _ended(this: Attempt, error: Exception, resumed: bool) -> str:
     """Say to the queue how an attempt ended that gave no result; a word for the log."""
     lease = this.lease
-    this.forget(f"results/{lease.job_id}/{lease.attempt}")
+    this.forget(names.of_result(lease.job_id, lease.attempt))
     if this.lost.is_set():
         if this.database(lambda: _is_over(this.engine, lease)):
             this.forget_checkpoint()

@@ -38,11 +38,11 @@ from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
 from sansface.files import os_error_sentence, parse_json
-from sansface.serve.database import now, reading
-from sansface.serve.deletion import BUNDLES, CHECKPOINTS, RESULTS
+from sansface.serve.database import DAY, now, reading
 from sansface.serve.encryption import Damaged, seal, unseal
+from sansface.serve.names import BUNDLES, CHECKPOINTS, RESULTS, of_bundle
 from sansface.serve.places import Folder
-from sansface.serve.retention import DAY, MARGIN
+from sansface.serve.retention import MARGIN
 from sansface.serve.store import Lost, Store
 from sansface.serve.tables import Base, Deletion
 
@@ -249,7 +249,7 @@ def _names(table: Table, row: dict[str, Any]) -> str | None:
     """The object in the store that a row names."""
     match table.name:
         case "bundles":
-            return f"{BUNDLES}/{row['id']}"
+            return of_bundle(row["id"])
         case "result_files":
             return row["stored"]
     return None

@@ -21,6 +21,8 @@ from sansface.extras import require
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+DAY = 24 * 3600.0
+"""In what `now` counts."""
 BUSY_SECONDS = 30
 """How long a transaction waits for another one's lock, on SQLite."""
 

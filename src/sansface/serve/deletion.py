@@ -16,12 +16,10 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
+from sansface.serve import names
 from sansface.serve.database import now
 from sansface.serve.store import Store
 from sansface.serve.tables import Account, Bundle, Deletion, Job, ResultFile, Token
-
-BUNDLES, RESULTS, CHECKPOINTS = "bundles", "results", "checkpoints"
-"""Folders of the store: `bundles/ID` is a bundle, all under `results/ID` and `checkpoints/ID` is a job's."""
 
 
 def delete_bundle(session: Session, store: Store, bundle: Bundle) -> None:
@@ -68,10 +66,9 @@ def forget(store: Store, bundles: Iterable[str], jobs: Iterable[str]) -> None:
         SansfaceError: some could not be removed.
     """
     failed = None
-    names = [f"{folder}/{job}" for job in jobs for folder in (RESULTS, CHECKPOINTS)]
     for remove, name in [
-        *((store.delete, f"{BUNDLES}/{bundle}") for bundle in bundles),
-        *((store.delete_under, name) for name in names),
+        *((store.delete, names.of_bundle(bundle)) for bundle in bundles),
+        *((store.delete_under, of(job)) for job in jobs for of in (names.of_results, names.of_checkpoints)),
     ]:
         try:
             remove(name)

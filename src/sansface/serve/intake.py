@@ -12,16 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
-from sansface.serve import door, log, quotas
+from sansface.serve import door, log, names, quotas
 from sansface.serve.answers import BundleAnswer, of_bundle
 from sansface.serve.audit_log import record
-from sansface.serve.database import now
+from sansface.serve.database import DAY, now
 from sansface.serve.problems import Problem, not_found
 from sansface.serve.service import Service
 from sansface.serve.tables import Bundle, new_id
 from sansface.serve.uploads import Upload
-
-DAY = 24 * 3600.0
 
 
 def known(session: Session, account_id: str, digest: str) -> Bundle | None:
@@ -65,7 +63,7 @@ def _take_in(service: Service, upload: Upload) -> tuple[BundleAnswer, bool]:
         refused(service, account_id, digest, error.kind)
         raise Problem(422, str(error)) from None
     bundle = Bundle(id=new_id(), account_id=account_id, digest=digest, size=len(data), about=about)
-    service.store.put(_place(bundle.id), data)
+    service.store.put(names.of_bundle(bundle.id), data)
     kept_id = None
     try:
         kept = _write_down(service, bundle, upload)
@@ -102,8 +100,4 @@ def _take_away(service: Service, bundle_id: str) -> None:
             if session.get(Bundle, bundle_id) is not None:
                 return
         with suppress(SansfaceError):
-            service.store.delete(_place(bundle_id))
-
-
-def _place(bundle_id: str) -> str:
-    return f"bundles/{bundle_id}"
+            service.store.delete(names.of_bundle(bundle_id))

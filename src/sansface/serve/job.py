@@ -8,6 +8,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,13 @@ def results(folder: Path) -> list[Path]:
 def files(folder: Path) -> dict[str, bytes]:
     """The files to keep by their names, such as `pictures/mesh_front.png`."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in results(folder)}
+
+
+def changed(folder: Path) -> int | None:
+    """When the folder's checkpoint was written last, ns; None if there is none."""
+    with suppress(OSError):
+        return (folder / CHECKPOINT).stat().st_mtime_ns
+    return None
 
 
 def snapshot(folder: Path) -> bytes | None:

@@ -4,12 +4,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from sansface.serve.callers import signed_out
-from sansface.serve.database import now
+from sansface.serve.database import DAY, now
 from sansface.serve.limits import Limits
 from sansface.serve.problems import Problem, wait
 from sansface.serve.tables import Account, Bundle, Event, Job, ResultFile
 
-DAY = 24 * 3600.0
 NEW_JOB = "job.submit"
 """The action of the audit log that the day's jobs are counted by: deleting a job gives none back."""
 

@@ -20,15 +20,13 @@ from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.protect.contents import BundleError
 from sansface.serve import job
-from sansface.serve.attempt import Attempt, Execute
+from sansface.serve.attempt import KEEP_SECONDS, Attempt, Execute
 from sansface.serve.job import Stopped, Tell
 from sansface.serve.queue import Settings
 from sansface.serve.scratch import scratch
 
 LOOK_SECONDS = 1.0
 """Between two looks at a job on its node."""
-KEEP_SECONDS = 20.0
-"""Between two snapshots of it."""
 MAX_LOSSES = 20
 """Nodes that one call may lose."""
 
@@ -175,7 +173,7 @@ class OnNode:
     def __init__(self) -> None:
         self.progress: dict[str, Any] | None = None
         self.folder: Path | None = None
-        self.changed: float | None = None
+        self.changed: int | None = None
         self.stopping = threading.Event()
 
     def run(
@@ -213,8 +211,8 @@ class OnNode:
         folder, data = self.folder, None
         if snapshot and folder is not None:
             with suppress(OSError):
-                changed = (folder / job.CHECKPOINT).stat().st_mtime
-                if changed != self.changed:
+                changed = job.changed(folder)
+                if changed not in (None, self.changed):
                     data, self.changed = job.snapshot(folder), changed
         return {"progress": self.progress, "snapshot": data}
 

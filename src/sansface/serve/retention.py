@@ -14,12 +14,12 @@ from sqlalchemy import Delete, Engine, delete, select
 from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
-from sansface.serve.database import now, reading
-from sansface.serve.deletion import BUNDLES, CHECKPOINTS, RESULTS, delete_bundle, delete_job
+from sansface.serve.database import DAY, now, reading
+from sansface.serve.deletion import delete_bundle, delete_job
+from sansface.serve.names import BUNDLES, CHECKPOINTS, RESULTS
 from sansface.serve.store import PROBES, Store
 from sansface.serve.tables import Bundle, Deletion, Event, Job, ResultFile, State, Token
 
-DAY = 24 * 3600.0
 EVENT_DAYS = 90.0
 """How long the audit log is kept."""
 GRACE = DAY
@@ -132,14 +132,12 @@ def _referred_to(engine: Engine, names: list[str]) -> tuple[set[str], set[str]]:
 
     def is_wanted(name: str) -> bool:
         folder, id, *rest = name.split("/")
-        match folder:
-            case "bundles":
-                return id in bundles and not rest
-            case "checkpoints":
-                return id in attempts
-            case _:  # a result that is committed, or may be yet
-                running = attempts.get(id)
-                return name in stored or (running is not None and rest[:1] == [running])
+        if folder == BUNDLES:
+            return id in bundles and not rest
+        if folder == CHECKPOINTS:
+            return id in attempts
+        running = attempts.get(id)  # a result that is committed, or may be yet
+        return name in stored or (running is not None and rest[:1] == [running])
 
     return {name for name in names if is_wanted(name)}, deleted
 

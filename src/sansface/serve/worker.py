@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -18,7 +18,15 @@ from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
 from sansface.serve import job, log, queue
-from sansface.serve.attempt import AWAY, Attempt, Execute, carry_out, every, persistently
+from sansface.serve.attempt import (
+    AWAY,
+    KEEP_SECONDS,
+    Attempt,
+    Execute,
+    carry_out,
+    every,
+    persistently,
+)
 from sansface.serve.database import reading
 from sansface.serve.job import Stopped
 from sansface.serve.queue import Settings
@@ -29,8 +37,6 @@ LEASE_SECONDS = 60.0
 """A worker that was not heard of for so long has lost its job."""
 POLL_SECONDS = 1.0
 """Between two looks into an empty queue."""
-KEEP_SECONDS = 20.0
-"""The least between two checkpoints that go into the store."""
 
 
 def work(
@@ -83,11 +89,11 @@ def local(scratch: Path, device: str = "auto") -> Execute:
         with _emptied(folder):
             if kept is not None:
                 job.restore(kept, folder)
-            last = _changed(folder)
+            last = job.changed(folder)
 
             def keep() -> None:
                 nonlocal last
-                changed = _changed(folder)
+                changed = job.changed(folder)
                 if changed != last and (now := job.snapshot(folder)) is not None:
                     attempt.keep(now)
                     last = changed
@@ -105,13 +111,6 @@ def local(scratch: Path, device: str = "auto") -> Execute:
             return job.files(folder)
 
     return execute
-
-
-def _changed(folder: Path) -> int | None:
-    """When the checkpoint was written last."""
-    with suppress(OSError):
-        return (folder / job.CHECKPOINT).stat().st_mtime_ns
-    return None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 
 from sansface.serve import deletion
-from sansface.serve.answers import BundleAnswer, Id, of_bundle
+from sansface.serve.answers import MOST, BundleAnswer, Id, of_bundle
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import Deleter, Reader, Sender, owned
@@ -16,9 +16,6 @@ from sansface.serve.service import Here
 from sansface.serve.tables import Bundle
 
 router = APIRouter(prefix=f"{API}/bundles", tags=["bundles"])
-
-MOST = 1000
-"""Of a list."""
 
 _BODY: dict[str, Any] = {
     "requestBody": {

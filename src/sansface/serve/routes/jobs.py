@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sansface.errors import SansfaceError
 from sansface.reconstruct.config import PRESETS
 from sansface.serve import deletion, queue, quotas
-from sansface.serve.answers import WHOLE, Asked, Id, JobAnswer, of_job, of_jobs
+from sansface.serve.answers import MOST, WHOLE, Asked, Id, JobAnswer, of_job, of_jobs
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import Deleter, Reader, Sender, owned
@@ -22,9 +22,6 @@ from sansface.serve.service import Here, Service
 from sansface.serve.tables import Bundle, Job
 
 router = APIRouter(prefix=f"{API}/jobs", tags=["jobs"])
-
-MOST = 1000
-"""Of a list."""
 
 
 _EVENT = {

@@ -9,10 +9,11 @@ from sqlalchemy import select
 
 from sansface.serve import accounts, tokens
 from sansface.serve.accounts import MOST_PASSWORD
-from sansface.serve.answers import WHOLE, Asked, Id, NewTokenAnswer, TokenAnswer, of_token
+from sansface.serve.answers import MOST, WHOLE, Asked, Id, NewTokenAnswer, TokenAnswer, of_token
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import AnyCaller, Keeper, address, owned, spend
+from sansface.serve.limits import Limits
 from sansface.serve.problems import Problem, documented
 from sansface.serve.service import Here, Service
 from sansface.serve.tables import Token
@@ -29,7 +30,7 @@ class SignIn(Asked):
     name: str = Field(min_length=1, max_length=64)
     password: str = Field(min_length=1, max_length=MOST_PASSWORD)
     scopes: list[Word] | None = Field(default=None, min_length=1, max_length=8, description="All, if null.")
-    seconds: Annotated[int, Field(ge=60, le=30 * 24 * 3600), WHOLE] | None = Field(
+    seconds: Annotated[int, Field(ge=60, le=Limits.max_token_seconds), WHOLE] | None = Field(
         default=None, description="Until it expires; 12 hours, if null."
     )
 
@@ -65,7 +66,7 @@ def list_tokens(service: Here, caller: Keeper) -> list[TokenAnswer]:
     """All tokens of the account, without their secrets, the newest first."""
     with service.reading() as session:
         own = select(Token).where(Token.account_id == caller.account_id)
-        return [of_token(token) for token in session.scalars(own.order_by(Token.created.desc()).limit(1000))]
+        return [of_token(token) for token in session.scalars(own.order_by(Token.created.desc()).limit(MOST))]
 
 
 @router.delete("/{token_id}", status_code=204, responses=documented(401, 403, 404))

@@ -99,6 +99,22 @@ def test_far_from_any_surface_one_round_is_enough():
     assert looks == [3 * 64]
 
 
+def test_a_ray_that_is_done_is_looked_along_no_more():
+    """Three go through the ball and need more rounds, seven pass it by and need one."""
+    looks = []
+
+    def counting(points):
+        looks.append(len(points))
+        return Ball(0.1).sdf(points)
+
+    origins, directions = parallel_rays(torch.tensor([0.0, 0.01, 0.02, *[0.9] * 7]))
+    t, _ = error_bounded(counting, origins, directions, 0.02, Sampler(), torch.Generator().manual_seed(0))
+    assert looks[0] == 10 * 64
+    assert len(looks) > 1
+    assert set(looks[1:]) <= {rays * 128 for rays in (1, 2, 3)}
+    assert (t.diff(dim=1) >= 0).all()
+
+
 def test_the_same_generator_gives_the_same_samples():
     origins, directions = random_rays(10, 1)
 

@@ -13,6 +13,7 @@ bound, so where the wanted β is out of reach, the least β₊ is taken by which
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -94,37 +95,54 @@ def error_bounded(
     n, device = len(origins), origins.device
     near, far = through_cube(origins, directions)
 
-    def at(t: Tensor) -> Tensor:
-        points = origins[:, None] + directions[:, None] * t[..., None]
+    def at(rays: Tensor | slice, t: Tensor) -> Tensor:
+        points = origins[rays, None] + directions[rays, None] * t[..., None]
         return sdf(points.reshape(-1, 3)).view(t.shape)
 
-    def random(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=device)
+    def random(rows: int, columns: int) -> Tensor:
+        return torch.rand((rows, columns), generator=generator, device=device)
 
     share = torch.arange(sampler.first, device=device) + random(n, sampler.first)
     t = near[:, None] + (far - near)[:, None] * share / sampler.first
     t[:, 0], t[:, -1] = near, far
-    distance = at(t)
-    wanted = torch.ones((n, 1), device=device) * beta
+    distance = at(slice(None), t)
     lengths = t.diff(dim=1)
     # By d* ≥ 0 and R̂ ≥ 0 the bound is at most exp(Σ δ² / (4 β²)) − 1, which is ε for this β.
     enough = (lengths.square().sum(dim=1, keepdim=True) / (4 * math.log1p(sampler.epsilon))).sqrt()
+    wanted = torch.ones((n, 1), device=device) * beta
     reached = torch.maximum(enough, wanted)
+    result = t.new_empty((n, sampler.last + sampler.extra))
+    rays = torch.arange(n, device=device)  # that are not done: some need many rounds where most need one
     for rounds_left in reversed(range(sampler.rounds + 1)):
         least = least_distance(distance, lengths)
         reached = _least_beta(distance, least, lengths, wanted, reached, sampler)
-        if rounds_left == 0 or not (reached > wanted).any():
+        done = (reached <= wanted)[:, 0] | (rounds_left == 0)
+        result[rays[done]] = _drawn(t[done], distance[done], lengths[done], reached[done], sampler, random)
+        if done.all():
             break
-        bound = opacity_bound(distance, least, lengths, reached).clamp(max=1e6)
-        new = _inverse(t, bound + 1e-6, random(n, sampler.each))
+        more = ~done
+        rays, t, distance, wanted, reached = rays[more], t[more], distance[more], wanted[more], reached[more]
+        bound = opacity_bound(distance, least[more], lengths[more], reached).clamp(max=1e6)
+        new = _inverse(t, bound + 1e-6, random(len(rays), sampler.each))
         t, order = torch.cat([t, new], dim=1).sort(dim=1)
-        distance = torch.cat([distance, at(new)], dim=1).gather(1, order)
+        distance = torch.cat([distance, at(rays, new)], dim=1).gather(1, order)
         lengths = t.diff(dim=1)
-    weight = weights(laplace_density(distance[:, :-1], reached), lengths)
-    drawn = _inverse(t, weight + 1e-5 / t.shape[1], random(n, sampler.last))
+    return result, torch.cat([result.diff(dim=1), (far[:, None] - result[:, -1:]).clamp(min=0)], dim=1)
+
+
+def _drawn(
+    t: Tensor,
+    distance: Tensor,
+    lengths: Tensor,
+    beta: Tensor,
+    sampler: Sampler,
+    random: Callable[[int, int], Tensor],
+) -> Tensor:
+    """(n, last + extra) sorted places to render with: from the opacity, and any of those looked at."""
+    weight = weights(laplace_density(distance[:, :-1], beta), lengths)
+    drawn = _inverse(t, weight + 1e-5 / t.shape[1], random(len(t), sampler.last))
     others = random(*t.shape).topk(sampler.extra, dim=1).indices
-    t, _ = torch.cat([drawn, t.gather(1, others)], dim=1).sort(dim=1)
-    return t, torch.cat([t.diff(dim=1), (far[:, None] - t[:, -1:]).clamp(min=0)], dim=1)
+    return torch.cat([drawn, t.gather(1, others)], dim=1).sort(dim=1).values
 
 
 def _least_beta(

@@ -10,7 +10,7 @@ from analytic import Ball
 from sansface.capture import Camera
 from sansface.protect.operators import OPERATORS, Operator, operator
 from sansface.reconstruct.losses import gradient_loss
-from sansface.reconstruct.rays import ViewRays, view_rays, window
+from sansface.reconstruct.rays import ViewRays, scattered, view_rays, window
 from sansface.reconstruct.silhouettes import Silhouettes
 from sansface.reconstruct.stages import silhouette_loss
 from sansface.reconstruct.supervision import Kind, View
@@ -86,6 +86,17 @@ def test_what_is_known_of_a_colour_view_and_of_a_modulus_view(sigma):
     assert modulus.colour is None
     assert not modulus.colour_known.any()
     np.testing.assert_array_equal(modulus.modulus_known.numpy(), shared)
+
+
+def test_scattered_pixels_are_any_that_are_known():
+    view = a_view(Kind.COLOUR)
+    known = {(int(r), int(c)) for r, c in view.colour_known.nonzero()}
+    w = scattered(view, 5000, torch.Generator().manual_seed(0))
+    assert {(int(r), int(c)) for r, c in zip(w.rows, w.columns, strict=True)} == known
+    assert len(w.rows) == 5000
+    origins, directions = w.rays()
+    assert origins.shape == directions.shape == (5000, 3)
+    assert torch.equal(directions[7], view.directions[w.rows[7], w.columns[7]])
 
 
 @given(seed=seeds, patch=st.integers(3, 20), gradient=st.booleans(), sigma=st.sampled_from([SOBEL, WIDER]))

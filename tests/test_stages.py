@@ -155,6 +155,20 @@ def test_a_vanished_surface_is_said():
         trained(small_config(field_settings=settings))
 
 
+def test_a_surface_that_only_its_density_shows_may_come_back():
+    """Positive everywhere, but a wide density is seen beside its surface; a narrow one is not."""
+
+    def begun(beta: float):
+        settings = small_config().field_settings | {"radius": -0.05}
+        stage = {"views": 1, "beta": {"start": beta, "end": beta}}
+        words = {"sampler": "error-bounded", "scattered": True, "background": True}
+        return trained(small_config(3, 0, field_settings=settings, stage1=stage, **words))
+
+    assert len(begun(0.1)[1]) == 3
+    with pytest.raises(SansfaceError, match="vanished"):
+        begun(0.004)
+
+
 def test_a_window_of_nothing_but_background_is_no_vanished_subject():
     """Where the background is a target, too, small windows may well lie beside the subject."""
     config = small_config(40, 0, background=True, patch=3, stage1={"views": 1})

@@ -59,6 +59,7 @@ class Config:
     stage1: Stage
     stage2: Stage
     patch: int = 64  # side of the pictures' window that a step renders, pixels
+    scattered: bool = False  # where colours alone are compared, as many pixels anywhere instead of a window
     background: bool = False  # do colour targets include the black background?
     sampler: str = "near-surface"  # or VolSDF's own, "error-bounded", which has its own numbers of samples
     coarse_looks: int = 32  # places along a ray where the surface is looked for
@@ -164,6 +165,7 @@ def _paper(resolution: int) -> Config:
             views=1,
         ),
         patch=32,
+        scattered=True,
         background=True,
         sampler="error-bounded",
         distance_rate=5e-4,

@@ -134,6 +134,19 @@ def window(view: ViewRays, gradient: bool, patch: int, generator: torch.Generato
     return Window(view, rows + y, columns + x, (y, x), (h, w))
 
 
+def scattered(view: ViewRays, count: int, generator: torch.Generator) -> Window:
+    """So many random pixels with a colour, anywhere in the view, as VolSDF draws them; one may come twice.
+
+    A window of a subject before black is often black all over, and a few such steps drive a surface away that
+    has hardly begun.
+    """
+    places = view.colour_known.nonzero()
+    chosen = torch.randint(len(places), (count,), generator=generator, device=places.device)
+    rows, columns = places[chosen].unbind(dim=1)
+    height, width = view.colour_known.shape
+    return Window(view, rows, columns, (0, 0), (height, width))
+
+
 def _grown(mask: Tensor, reach: int) -> Tensor:
     """(h, w) bool: pixels with a true pixel at most `reach` rows and columns away."""
     return F.max_pool2d(mask.float()[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0

@@ -17,7 +17,7 @@ from sansface.fields.lipschitz import bind_all, lipschitz_product
 from sansface.fields.registry import make_field
 from sansface.reconstruct.config import AnyConfig, Config, Stage
 from sansface.reconstruct.losses import colour_loss, coverage_loss, gradient_loss
-from sansface.reconstruct.rays import ViewRays, view_rays, window
+from sansface.reconstruct.rays import ViewRays, scattered, view_rays, window
 from sansface.reconstruct.side_by_side import differentiate, threads
 from sansface.reconstruct.silhouettes import SilhouetteRays, Silhouettes
 from sansface.reconstruct.supervision import Kind, Supervision
@@ -33,6 +33,9 @@ SILHOUETTE_VIEWS = 10
 
 NODES = 64
 """Along each edge of the cube, where a surface is looked for that no ray has met."""
+
+FAINT = 0.01
+"""Opacity from which a ray still says something, by a density that reaches beyond its surface."""
 
 NOT_FINITE = "lower the learning rates, take another seed, or check the cameras"
 
@@ -176,21 +179,25 @@ def picture_half(
     bound = {"lipschitz": lipschitz_product(field.radiance)} if stage.lipschitz > 0 else {}
     if stage.colour == 0 and stage.gradient == 0:
         return bound
-    windows = [window(view, stage.gradient > 0, config.patch, generator) for view in views]
+    if config.scattered and stage.gradient == 0:
+        windows = [scattered(view, config.patch**2, generator) for view in views]
+    else:
+        windows = [window(view, stage.gradient > 0, config.patch, generator) for view in views]
     rays = [w.rays() for w in windows]
     origins, directions = torch.cat([o for o, _ in rays]), torch.cat([d for _, d in rays])
     if config.sampler == "error-bounded":
         t, lengths = error_bounded(surface.sdf, origins, directions, beta, Sampler(), generator)
         seen = composite(surface, field.radiance, origins, directions, t, lengths, beta)
         hit = seen.opacity > 0.5
+        there = seen.opacity > FAINT
     else:
         sight = look(surface, origins, directions, config.coarse_looks, generator)
         seen = render(surface, field.radiance, origins, directions, sight, beta, config.samples, generator)
-        hit = sight.hit
+        hit = there = sight.hit
     if not seen.depth.isfinite().all():
         raise SansfaceError(f"the surface's distances are no longer finite numbers; {NOT_FINITE}.")
     # A small window may lie beside the subject; that is no reason to stop.
-    if not hit.any() and not has_inside(surface, hit.device):
+    if not there.any() and not has_inside(surface, hit.device):
         raise SansfaceError(
             "no ray meets a surface any more: the subject has vanished; take another seed, check the cameras "
             "and masks, or give a smaller bounding sphere."

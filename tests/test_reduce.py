@@ -1,5 +1,7 @@
 """From full size to small: exact area averages, no background, exact intrinsics, nothing at the outline."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -175,8 +177,17 @@ def test_codes_say_what_they_should(bits):
     np.testing.assert_allclose(decoded, values[shared], atol=0.5 * scale / (last - 1) + 1e-7)
     top = 255 if bits <= 8 else 65535
     colours = neutral_codes(reduced, bits).astype(np.float64) / top
-    np.testing.assert_allclose(colours, reduced.colour, atol=0.5 / top + 1e-6)
-    np.testing.assert_allclose(mask_codes(reduced) / 255.0, reduced.coverage, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(colours, reduced.colour, atol=0.501 / top + 1e-6)
+    np.testing.assert_allclose(mask_codes(reduced) / 255.0, reduced.coverage, atol=0.501 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("off", [-1e-6, 0.0, 1e-6])
+def test_last_bits_do_not_decide_where_a_half_goes(off):
+    halves = ((np.arange(255) + 0.5) / 255 + off).astype(np.float32).reshape(15, 17)
+    reduced = replace(ball(0.8), colour=np.repeat(halves[:, :, None], 3, axis=2), coverage=halves)
+    up = np.arange(1, 256).reshape(15, 17)
+    np.testing.assert_array_equal(mask_codes(reduced), up)
+    np.testing.assert_array_equal(neutral_codes(reduced, 8), np.repeat(up[:, :, None], 3, axis=2))
 
 
 def ball_views(count: int = 8):

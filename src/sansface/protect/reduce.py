@@ -16,6 +16,9 @@ STRIP = 128
 """Rows of a photograph that are worked on at a time."""
 WHOLE = 1 - 1e-6
 """Reduced coverage from which a pixel counts as wholly subject; float32 sums of ones reach it."""
+TIE = 1e-3
+"""Of a code: what is nearer to a half is rounded up. Means of whole codes often end in a half, and on which
+side a sum's last bit lies is another thing on another machine and in a browser."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,4 +170,4 @@ def sensitive_codes(modulus: np.ndarray, shared: np.ndarray, scale: float, bits:
 
 
 def _quantised(values: np.ndarray, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
-    return np.rint(values.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)
+    return np.rint(values.astype(np.float64) * np.iinfo(dtype).max + TIE).astype(dtype)

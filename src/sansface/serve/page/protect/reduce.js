@@ -17,6 +17,7 @@ import { Refusal } from "./refusal.js";
 
 const STRIP = 128; // rows of a photograph that are worked on at a time
 const WHOLE = 1 - 1e-6; // reduced coverage from which a pixel counts as wholly subject
+const TIE = 1e-3; // of a code: what is nearer to a half is rounded up, so that last bits do not decide
 
 /**
  * Remove the background, undistort, and average over the area of each reduced pixel.
@@ -245,12 +246,12 @@ export function disturbed(sigma, shared, noise, gain) {
 
 /** (h, w, 3) premultiplied colour, code = round(c · max). */
 export function neutralCodes({ colour }, bits) {
-  return wordOf(bits).from(colour, (value) => rint(value * mostOf(bits)));
+  return wordOf(bits).from(colour, (value) => rint(value * mostOf(bits) + TIE));
 }
 
 /** (h, w) coverage, 255 = wholly subject. */
 export function maskCodes({ coverage }) {
-  return Uint8Array.from(coverage, (value) => rint(value * 255));
+  return Uint8Array.from(coverage, (value) => rint(value * 255 + TIE));
 }
 
 /** (h, w): 0 = withheld, else code = 1 + round(σ / scale · (levels − 1)). */

@@ -88,6 +88,20 @@ def test_what_is_known_of_a_colour_view_and_of_a_modulus_view(sigma):
     np.testing.assert_array_equal(modulus.modulus_known.numpy(), shared)
 
 
+def test_background_that_is_a_target_is_white_and_what_nobody_called_it_is_none():
+    camera = unit_camera()
+    picture = np.full((camera.height, camera.width, 3), 0.2, dtype=np.float32)
+    coverage = np.ones(picture.shape[:2], dtype=np.float32)
+    coverage[:5], coverage[5], coverage[6] = 0.0, np.nan, 0.5
+    picture *= np.nan_to_num(coverage)[:, :, None]
+    view = View(Kind.COLOUR, camera, picture, coverage >= 1 - 1e-3, coverage, neutral=True)
+    found = view_rays(view, SOBEL, True, CPU)
+    assert found.colour is not None
+    np.testing.assert_allclose(found.colour[[0, 4, 6, 7], 3, 0].numpy(), [1, 1, 0.6, 0.2], atol=1e-6)
+    np.testing.assert_array_equal(found.colour_known[:, 3].numpy(), ~np.isnan(coverage[:, 3]))
+    np.testing.assert_allclose(found.modulus.numpy(), SOBEL(found.colour.numpy()), atol=1e-6)
+
+
 def test_scattered_pixels_are_any_that_are_known():
     view = a_view(Kind.COLOUR)
     known = {(int(r), int(c)) for r, c in view.colour_known.nonzero()}

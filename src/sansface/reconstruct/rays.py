@@ -40,7 +40,8 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
 
     Args:
         operator: gives a colour view its moduli, for a stage that compares both.
-        background: colour targets include the black around the subject.
+        background: colour targets include what is around the subject, as white: dark hair before black would
+            be nothing to a loss of colours. Where nobody said what is subject, the pixel is left out.
     """
     camera = view.camera
     h, w = camera.height, camera.width
@@ -50,8 +51,11 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
     cosine = directions @ camera.cam_from_world[2, :3]
     side = 1 / np.sqrt(camera.K[0, 0] * camera.K[1, 1])
     colour = view.kind is Kind.COLOUR
-    shared = np.ones_like(view.shared) if colour and background else view.shared
     known = ~np.isnan(view.coverage)
+    shared = known if colour and background else view.shared
+    target = view.target
+    if colour and background:
+        target = target + (1 - np.nan_to_num(view.coverage, nan=1.0).astype(np.float32))[:, :, None]
 
     def tensor(array: np.ndarray) -> Tensor:
         kept = array.dtype == bool or array.dtype.kind == "i"
@@ -65,9 +69,9 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
         directions=tensor(directions.reshape(h, w, 3)),
         footprint=tensor((side * cosine).reshape(h, w)),
         axes=tensor(camera.cam_from_world[:2, :3]),
-        colour=tensor(view.target) if colour else None,
+        colour=tensor(target) if colour else None,
         colour_known=tensor(shared if colour else np.zeros_like(shared)),
-        modulus=tensor(operator(view.target) if colour else view.target),
+        modulus=tensor(operator(target) if colour else target),
         modulus_known=tensor(inside_outline(shared, operator.reach) if colour else shared),
         reach=operator.reach,
         coverage=tensor(view.coverage),

@@ -202,7 +202,7 @@ def picture_half(
             "no ray meets a surface any more: the subject has vanished; take another seed, check the cameras "
             "and masks, or give a smaller bounding sphere."
         )
-    colours = seen.colour
+    colours = seen.colour + (1 - seen.opacity)[:, None] if config.background else seen.colour
     # Where nothing is met there is no normal and no colour to learn: silhouettes decide about those rays.
     met = torch.ones_like(hit) if config.background else hit
     counts = [len(w.rows) for w in windows]

@@ -16,11 +16,11 @@ from sansface.heads.procedural import Head, Identity
 from sansface.heads.trace import Tracer
 from sansface.protect.bundle import bundle_bytes, decode
 from sansface.protect.contents import Bundle, BundleError, Share
-from sansface.protect.operators import OPERATORS
+from sansface.protect.operators import OPERATORS, operator
 from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.protect.presets import PRESETS
-from sansface.serve.second_lock import check, enough, features, looked_at, windows
+from sansface.serve.second_lock import check, enough, features, looked_at, stands_out, windows
 from sittings import captured, people
 
 SEED = 101
@@ -147,6 +147,22 @@ def test_photographs_of_people_are_refused_and_their_gradients_pass(shared_asset
             check(made(photographs, [0], kind))
 
 
+def test_what_is_nearly_a_photograph_counts_as_one_only_beside_others_that_are_not():
+    sobel, blurred = operator("sobel"), operator("sobel", 1.0)
+    nearly, far, waves = (-2.0, 1.0), (-8.0, 1.0), (-2.0, -1.0)
+
+    def found(*told: tuple[float, float], of=sobel) -> list[bool]:
+        return stands_out(np.array(told), of).tolist()
+
+    assert found(far, nearly, far) == [False, True, False]
+    assert found(nearly, nearly, nearly) == [False] * 3
+    assert found(far, waves, far) == [False] * 3
+    assert found(far, (-4.0, 1.0), far) == [False] * 3
+    assert found(far, nearly) == [False] * 2
+    assert found(far, nearly, far, of=blurred) == [False] * 3
+    assert found() == []
+
+
 def test_strict_and_paranoid_have_nothing_to_look_at(photographs):
     for share in (Share.OUTLINE, Share.CAMERA):
         assert list(looked_at(made(photographs, share=share))) == []
@@ -157,7 +173,7 @@ def test_rates(shared_assets: Path, shared_captures: Path):
     """Row i in short: the long form is `python benchmarks/second_lock.py`."""
     from second_lock import measure, sittings
 
-    tables = measure(sittings(True, shared_assets, shared_captures, short=True), 50).tables
+    tables = measure(sittings(True, shared_assets, shared_captures, short=True), 50, seed=1).tables
     (wrong, honest), (found, forged) = (
         tables[title]["all"] for title in ("honest", "of the issue: one forged among honest")
     )

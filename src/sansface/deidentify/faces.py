@@ -23,6 +23,9 @@ WORST = 0.05
 CERTAIN = 0.85
 """The landmark network's word from which on a face is drawn: the main faces of 1,098 photographs all have it,
 a ball that looks like one has less."""
+SEEN = 0.75
+"""The detector's word from which on a face is drawn: of 388 faces all have it, a hand that looks like one has
+less, of which the landmark network is sure."""
 WITHIN = 0.5
 """Share of the landmarks within the picture from which on a face is drawn."""
 APART = 0.12
@@ -115,10 +118,13 @@ def fitted(face: Finding, photograph: np.ndarray, model: HeadModel) -> tuple[Fit
 
 def doubt(face: Finding, head: FittedHead) -> str:
     """Why a face that bears a fit is not to be drawn on, if so: on a ball it would float."""
-    if face.score < CERTAIN:
-        return f"it is not certain that it is a face, {100 * face.score:.0f} %"
-    if face.detected is not None:
-        apart = np.linalg.norm(five_landmarks(head.landmarks) - face.detected, axis=1).mean()
+    seen = face.seen
+    if face.score < CERTAIN or (seen is not None and seen.score < SEEN):
+        said = face.score if seen is None else min(face.score, seen.score)
+        return f"it is not certain that it is a face, {100 * said:.0f} %"
+    if seen is not None:
+        assert seen.landmarks is not None
+        apart = np.linalg.norm(five_landmarks(head.landmarks) - seen.landmarks, axis=1).mean()
         if apart > APART * np.sqrt(np.prod(face.box[2:])):
             return "its landmarks lie elsewhere than the detector saw them: a profile, or nearly one"
     if head.within < WITHIN:

@@ -56,7 +56,7 @@ class Finding:
         turned: degrees, counter-clockwise, by which the picture was turned to find the face; so the face lies
             turned clockwise by them.
         mirrored: whether the picture was mirrored, too.
-        detected: of `landmarks` from a `face`: the (5, 2) that it had.
+        seen: of `landmarks`: the `face` that they were found in, by the detector.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Finding:
     landmarks: np.ndarray | None = None
     turned: int = 0
     mirrored: bool = False
-    detected: np.ndarray | None = None
+    seen: "Finding | None" = None
 
 
 class Detectors:
@@ -269,8 +269,8 @@ def _landmarks(picture: np.ndarray, face: Finding, network: Network) -> list[Fin
         picture, (low + high) / 2, points[[33, 263]], MARGINS[0] * (high - low).max(), network
     )
     points = better if again >= score / 2 else points
-    detected = face.landmarks if len(face.landmarks) == 5 else None
-    return [replace(face, kind="landmarks", score=score, landmarks=points, detected=detected)]
+    seen = face if len(face.landmarks) == 5 else None
+    return [replace(face, kind="landmarks", score=score, landmarks=points, seen=seen)]
 
 
 def _mesh(

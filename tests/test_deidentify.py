@@ -137,7 +137,7 @@ def test_or_is_blacked_out_if_that_is_asked_for(photograph, tools):
         ("LEAST_EYES", 1000.0, "pixels apart"),
         ("MOST_TURNED", 1.0, "degrees"),
         ("WORST", 1e-4, "fits it badly"),
-        ("CERTAIN", 1.01, "not certain that it is a face, 100 %"),
+        ("CERTAIN", 1.01, "not certain that it is a face"),
         ("SEEN", 1.01, "not certain that it is a face"),
         ("APART", 0.001, "elsewhere than the detector saw them"),
         ("WITHIN", 1.01, "the picture's rim leaves 100 % of it"),

@@ -1,8 +1,10 @@
 """What a step of the preset `paper` costs, and how long `fast` takes to the score that `paper` reached.
 
     python benchmarks/equal_score.py [CAPTURE] [--preset paper] [--steps 300] [--seed 0] [--device auto]
+    python benchmarks/equal_score.py CAPTURE --result OUT/runs/CAPTURE/paper-small/two-stages/0/result.json
 
-`paper` trains for so many steps, half of them in each stage (0: the whole schedule), and its mesh is scored.
+`paper` trains for so many steps, half of them in each stage (0: the whole schedule), and its mesh is scored;
+or it was already, by `sansface bench paper`, and RESULT says how far it came.
 Then `fast` trains with its own schedule and is scored every few steps, until its mesh is as good. Only
 training counts, not the scoring. What the whole schedule would take is a projection from the steps that were
 run, and called one.
@@ -10,7 +12,7 @@ run, and called one.
 
 import argparse
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from sansface.bench.paper import Subject, read_subject
 from sansface.errors import SansfaceError
 from sansface.evaluate import score
 from sansface.fields.field import Field
+from sansface.files import read_json
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct.config import Config, preset
 from sansface.reconstruct.run import chosen_device, head_mesh
@@ -49,28 +52,31 @@ def scored(field: Field, subject: Subject, supervision: Supervision, config: Con
     return score(mesh, subject.truth, cameras, subject.radius, lowest, np.random.default_rng(0)).score
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("capture", type=Path, nargs="?", default=CAPTURES / "lps")
-    parser.add_argument("--preset", default="paper", choices=["paper", "paper-small"])
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
-    options = parser.parse_args()
-    device = chosen_device(options.device)
-    wait = waiting(device)
-    subject = read_subject(options.capture)
-    supervision = from_bundle(protect(subject.capture, ProtectSettings(), rng=np.random.default_rng(0)))
+@dataclass(frozen=True)
+class Slow:
+    """The run that is to be equalled.  reached: in R.  seconds: of its training.  words: to say of it."""
 
-    slow, fast = preset(options.preset), preset("fast")
-    assert isinstance(slow, Config)
-    assert isinstance(fast, Config)
-    whole = {1: slow.stage1.steps, 2: slow.stage2.steps}
-    if options.steps:
-        half = options.steps // 2
-        slow = replace(slow, stage1=replace(slow.stage1, steps=half), stage2=replace(slow.stage2, steps=half))
+    reached: float
+    seconds: float
+    words: str
+
+
+def read_result(path: Path) -> Slow:
+    """What `sansface bench paper` wrote of a run; its seconds count the mesh, too."""
+    found = read_json(path)["result"]
+    words = f"{found['preset']}: {1e3 * found['score']:.2f}e-3 R in {found['seconds']:.0f} s"
+    return Slow(found["score"], found["seconds"], words)
+
+
+def run(
+    subject: Subject, supervision: Supervision, config: Config, steps: int, seed: int, device: torch.device
+) -> Slow:
+    """Train for so many steps, half of them in each stage, or for all; score the mesh."""
+    whole = {1: config.stage1.steps, 2: config.stage2.steps}
+    if steps:
+        stages = {f"stage{k}": replace(getattr(config, f"stage{k}"), steps=steps // 2) for k in (1, 2)}
+        config = replace(config, **stages)
+    wait = waiting(device)
     spent = {1: 0.0, 2: 0.0}
     since = time.perf_counter()
 
@@ -82,13 +88,47 @@ def main() -> None:
         since = now
         if moment.step % 25 == 0:
             print(
-                f"{options.preset}, stage {moment.stage}, step {moment.step}: {sum(spent.values()):.0f} s",
+                f"{config.preset}, stage {moment.stage}, step {moment.step}: {sum(spent.values()):.0f} s",
                 flush=True,
             )
 
-    field = train(supervision, slow, options.seed, device, clock)
-    reached, seconds = scored(field, subject, supervision, slow), sum(spent.values())
-    cost = {1: spent[1] / slow.stage1.steps, 2: spent[2] / slow.stage2.steps}
+    field = train(supervision, config, seed, device, clock)
+    reached, seconds = scored(field, subject, supervision, config), sum(spent.values())
+    cost = {1: spent[1] / config.stage1.steps, 2: spent[2] / config.stage2.steps}
+    words = (
+        f"{config.preset}: {cost[1]:.2f} s a step of stage 1, {cost[2]:.2f} s of stage 2\n"
+        f"{config.preset}: {1e3 * reached:.2f}e-3 R after {config.stage1.steps} + {config.stage2.steps} steps"
+        f" in {seconds:.0f} s"
+    )
+    if steps:
+        projected = sum(whole[stage] * cost[stage] for stage in whole) / 3600
+        full = (3 * whole[1] + 3 * whole[2] // 2) * cost[1] / 3600
+        words += f"\nPROJECTION of the whole schedule: {projected:.1f} h, of full RGB's {full:.1f} h"
+    return Slow(reached, seconds, words)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("capture", type=Path, nargs="?", default=CAPTURES / "lps")
+    parser.add_argument("--preset", default="paper", choices=["paper", "paper-small"])
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--result", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    device = chosen_device(options.device)
+    wait = waiting(device)
+    subject = read_subject(options.capture)
+    supervision = from_bundle(protect(subject.capture, ProtectSettings(), rng=np.random.default_rng(0)))
+    config, fast = preset(options.preset), preset("fast")
+    assert isinstance(config, Config)
+    assert isinstance(fast, Config)
+    if options.result:
+        slow = read_result(options.result)
+    else:
+        slow = run(subject, supervision, config, options.steps, options.seed, device)
 
     trained, since = 0.0, time.perf_counter()
     best = float("inf")
@@ -99,7 +139,7 @@ def main() -> None:
         trained += time.perf_counter() - since
         if moment.step % EVERY == 0 or moment.step == moment.steps:
             best = min(best, scored(moment.field, subject, supervision, fast))
-            if best <= reached:
+            if best <= slow.reached:
                 raise Reached
         since = time.perf_counter()
 
@@ -107,17 +147,11 @@ def main() -> None:
         train(supervision, fast, options.seed, device, until)
         found = f"not reached: its best is {1e3 * best:.2f}e-3 R"
     except Reached:
-        found = f"{1e3 * best:.2f}e-3 R after {trained:.1f} s, {seconds / trained:.0f} times as fast"
+        found = f"{1e3 * best:.2f}e-3 R after {trained:.1f} s, {slow.seconds / trained:.0f} times as fast"
 
     print(f"\n{device}, {torch.get_num_threads()} threads, {options.capture.name}, seed {options.seed}")
-    print(f"{options.preset}: {cost[1]:.2f} s a step of stage 1, {cost[2]:.2f} s of stage 2")
-    print(f"{options.preset}: {1e3 * reached:.2f}e-3 R after {slow.stage1.steps} + {slow.stage2.steps} steps")
-    print(f"    in {seconds:.0f} s")
+    print(slow.words)
     print(f"fast: {found}")
-    if options.steps:
-        projected = sum(whole[stage] * cost[stage] for stage in whole) / 3600
-        full = (3 * whole[1] + 3 * whole[2] // 2) * cost[1] / 3600
-        print(f"PROJECTION of the whole schedule: {projected:.1f} h, of full RGB's {full:.1f} h")
 
 
 if __name__ == "__main__":

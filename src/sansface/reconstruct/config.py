@@ -60,7 +60,7 @@ class Config:
     stage2: Stage
     patch: int = 64  # side of the pictures' window that a step renders, pixels
     scattered: bool = False  # where colours alone are compared, as many pixels anywhere instead of a window
-    background: bool = False  # do colour targets include the background, as white?
+    background: bool = False  # do targets include the background, which is white?
     sampler: str = "near-surface"  # or VolSDF's own, "error-bounded", which has its own numbers of samples
     coarse_looks: int = 32  # places along a ray where the surface is looked for
     samples: int = 8  # samples a ray in the slab around the surface

@@ -141,7 +141,9 @@ def _fast(resolution: int) -> Config:
 def _paper(resolution: int) -> Config:
     """VolSDF's network, sampler, learnt β and rates, whatever the resolution.
 
-    1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view.
+    1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view: scattered
+    over the view where colours alone are compared, a window of it where moduli are. The papers compare whole
+    pictures; so does this, but for the outline, across which no bundle holds σ.
     """
     return Config(
         preset="paper",

@@ -143,7 +143,8 @@ def _paper(resolution: int) -> Config:
 
     1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view: scattered
     over the view where colours alone are compared, a window of it where moduli are. The papers compare whole
-    pictures; so does this, but for the outline, across which no bundle holds σ.
+    pictures; so does this, but for the outline, across which no bundle holds σ: there the masks' silhouettes
+    take its place in stage 2, without which nothing says where the head ends.
     """
     return Config(
         preset="paper",
@@ -163,9 +164,11 @@ def _paper(resolution: int) -> Config:
             beta=None,
             gradient=1.0,
             lipschitz=3e-10,
+            coverage=1.0,
             targets="sensitive",
             views=1,
         ),
+        silhouette_rays=1024,
         patch=32,
         scattered=True,
         background=True,
@@ -188,6 +191,7 @@ def _paper_small(resolution: int) -> Config:
         stage1=replace(paper.stage1, steps=paper.stage1.steps // 10),
         stage2=replace(paper.stage2, steps=paper.stage2.steps // 10),
         patch=paper.patch // 2,
+        silhouette_rays=paper.silhouette_rays // 4,
         mesh_resolution=256,
     )
 

@@ -181,6 +181,9 @@ def test_gaussian_kernel_by_loop() -> None:
     slow = np.exp(-squares / squares[:5].mean())
     np.testing.assert_allclose(gram, slow[:5])
     np.testing.assert_allclose(across, slow[5:])
+    np.testing.assert_array_equal(
+        linear.gaussian_kernel(np.ones((3, 2)), np.ones((1, 2)))[0], np.ones((3, 3))
+    )
 
 
 def test_folds_keep_copies_together_and_people_apart() -> None:

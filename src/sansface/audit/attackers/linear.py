@@ -87,7 +87,8 @@ def gaussian_kernel(features: np.ndarray, probes: np.ndarray) -> tuple[np.ndarra
         square[:, None] + squares[0] - 2 * one @ features.T
         for square, one in zip(squares, (features, probes), strict=True)
     )
-    return np.exp(-near / near.mean()), np.exp(-far / near.mean())
+    spread = near.mean() or 1.0  # of a gallery of one and the same descriptor, too
+    return np.exp(-near / spread), np.exp(-far / spread)
 
 
 def discriminant(

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from analytic import Ball
 from sansface.capture import Camera
-from sansface.protect.contents import inside_outline
 from sansface.protect.operators import OPERATORS, Operator, operator
 from sansface.reconstruct.losses import gradient_loss
 from sansface.reconstruct.rays import ViewRays, scattered, view_rays, window
@@ -101,12 +100,6 @@ def test_background_that_is_a_target_is_white_and_what_nobody_called_it_is_none(
     np.testing.assert_allclose(found.colour[[0, 4, 6, 7], 3, 0].numpy(), [1, 1, 0.6, 0.2], atol=1e-6)
     np.testing.assert_array_equal(found.colour_known[:, 3].numpy(), ~np.isnan(coverage[:, 3]))
     np.testing.assert_allclose(found.modulus.numpy(), SOBEL(found.colour.numpy()), atol=1e-6)
-    moduli = np.where(coverage == 1, 0.3, 0).astype(np.float32)
-    shared = inside_outline(coverage == 1, SOBEL.reach)
-    view = View(Kind.MODULUS, camera, moduli, shared, coverage, neutral=False)
-    found = view_rays(view, SOBEL, True, CPU)
-    np.testing.assert_array_equal(found.modulus_known[:10, 3].numpy(), [True] * 4 + [False] * 4 + [True] * 2)
-    assert not found.modulus[:4].any()
 
 
 def test_scattered_pixels_are_any_that_are_known():

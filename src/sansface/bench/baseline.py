@@ -85,7 +85,9 @@ def _on_all_colours(protected: AnyConfig, gradient: float = 0.0) -> Any:
 
 
 def _volsdf(config: Config, steps: int) -> Config:
-    stage1 = replace(config.stage1, targets="all", silhouettes="all", steps=steps)
+    """One stage of colours, with the silhouettes that ours has in stage 2."""
+    coverage = config.stage2.coverage
+    stage1 = replace(config.stage1, targets="all", silhouettes="all", coverage=coverage, steps=steps)
     return replace(config, stage1=stage1, stage2=replace(config.stage2, steps=0))
 
 

@@ -60,7 +60,7 @@ class Config:
     stage2: Stage
     patch: int = 64  # side of the pictures' window that a step renders, pixels
     scattered: bool = False  # where colours alone are compared, as many pixels anywhere instead of a window
-    background: bool = False  # do targets include the background, which is white?
+    background: bool = False  # do colour targets include the background, as white?
     sampler: str = "near-surface"  # or VolSDF's own, "error-bounded", which has its own numbers of samples
     coarse_looks: int = 32  # places along a ray where the surface is looked for
     samples: int = 8  # samples a ray in the slab around the surface
@@ -143,8 +143,8 @@ def _paper(resolution: int) -> Config:
 
     1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view: scattered
     over the view where colours alone are compared, a window of it where moduli are. The papers compare whole
-    pictures; so does this, but for the outline, across which no bundle holds σ: there the masks' silhouettes
-    take its place in stage 2, without which nothing says where the head ends.
+    pictures. No bundle holds σ across the outline: in stage 2 the masks' silhouettes take its place, without
+    which nothing says where the head ends.
     """
     return Config(
         preset="paper",

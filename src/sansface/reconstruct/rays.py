@@ -40,9 +40,8 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
 
     Args:
         operator: gives a colour view its moduli, for a stage that compares both.
-        background: targets include what is around the subject. Of colours it is white: dark hair before
-            black would be nothing to a loss of colours. Moduli are zero there, but for the outline, of which
-            nothing is told. Where nobody said what is subject, the pixel is left out.
+        background: colour targets include what is around the subject, as white: dark hair before black would
+            be nothing to a loss of colours. Where nobody said what is subject, the pixel is left out.
     """
     camera = view.camera
     h, w = camera.height, camera.width
@@ -55,11 +54,8 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
     known = ~np.isnan(view.coverage)
     shared = known if colour and background else view.shared
     target = view.target
-    modulus_known = inside_outline(shared, operator.reach) if colour else shared
     if background and colour:
         target = target + (1 - np.nan_to_num(view.coverage, nan=1.0).astype(np.float32))[:, :, None]
-    elif background:
-        modulus_known = shared | inside_outline(view.coverage == 0, operator.reach)
 
     def tensor(array: np.ndarray) -> Tensor:
         kept = array.dtype == bool or array.dtype.kind == "i"
@@ -76,7 +72,7 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
         colour=tensor(target) if colour else None,
         colour_known=tensor(shared if colour else np.zeros_like(shared)),
         modulus=tensor(operator(target) if colour else target),
-        modulus_known=tensor(modulus_known),
+        modulus_known=tensor(inside_outline(shared, operator.reach) if colour else shared),
         reach=operator.reach,
         coverage=tensor(view.coverage),
         outline=tensor(np.flatnonzero(view.outline & known)),

@@ -212,14 +212,14 @@ def test_patches_and_whole_pictures_train(patch):
 
 
 def test_the_paper_preset_trains():
-    """Its own stages, without our terms, on a smaller network."""
+    """Its own stages, with none of our terms but silhouettes, on a smaller network."""
     config = preset("paper")
     settings = config.field_settings | {"width": 64, "features": 16}
     steps = {"stage1": {"steps": 2}, "stage2": {"steps": 2}}
     _, moments = trained(changed(config, {"field_settings": settings, "patch": 12, **steps}))
     assert [set(m.losses) - {"beta"} for m in moments] == [
         *[{"colour", "eikonal"}] * 2,
-        *[{"gradient", "eikonal", "lipschitz"}] * 2,
+        *[{"gradient", "coverage", "eikonal", "lipschitz"}] * 2,
     ]
     assert all(math.isfinite(v) for m in moments for v in m.losses.values())
     assert 0.05 < moments[-1].losses["beta"] != moments[0].losses["beta"] < 0.15  # it is learnt

@@ -5,8 +5,7 @@
 --fit draws pictures of some people, heads and scenes, fits the rules of `sansface.serve.second_lock` and
 prints them, with whom they refuse; they are copied there by hand. Without it others are measured, and the
 capture `lps`: no rule was fitted to them. Kinds of forgeries that nothing was fitted to are told apart.
-FOLDERs are
-those of the shared assets and captures; what is not there is left out.
+FOLDERs are those of the shared assets and captures; what is not there is left out.
 """
 
 import argparse

@@ -154,6 +154,7 @@ def test_ctrl_c_gives_the_job_back_with_its_last_step(service, undisturbed):
     [
         (["--cores", "0-one"], "the cores '0-one' cannot be had"),
         (["--threads", "0"], "at least 1"),
+        (["--slots", "0"], "at least 1"),
         (["--device", "cuda:77"], "not to be had here"),
     ],
 )

@@ -36,7 +36,6 @@ class Cluster:
         """What a job asks of its node, and how many run at once. Raises SansfaceError for what cannot be."""
         from sansface.serve.ray import Resources, connected, slots
 
-        at_least_one(slots=self.slots)
         if self.cpus <= 0 or self.gpus < 0 or (self.memory is not None and self.memory < 1):
             raise SansfaceError(
                 "a job needs some --cpus, no less than 0 --gpus and 1 GiB of --memory; correct them."
@@ -74,7 +73,7 @@ class Worker:
 
     def run(self) -> None:
         log = require("sansface.serve.log", extra="serve")
-        at_least_one(lease=self.lease, threads=self.threads)
+        at_least_one(lease=self.lease, threads=self.threads, slots=self.cluster.slots)
         keep_to(self.cores)  # before torch counts the cores
         from sansface.serve.database import open_database
         from sansface.serve.deployment import deployment
@@ -139,6 +138,7 @@ class Batch:
 
     def run(self) -> None:
         require("sqlalchemy", extra="serve")
+        at_least_one(slots=self.cluster.slots)
         from sansface.serve.batch import here, on_nodes, run_batch
         from sansface.serve.job import Stopped
         from sansface.serve.queue import Settings

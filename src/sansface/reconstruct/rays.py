@@ -52,9 +52,9 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
     side = 1 / np.sqrt(camera.K[0, 0] * camera.K[1, 1])
     colour = view.kind is Kind.COLOUR
     known = ~np.isnan(view.coverage)
-    shared = known if colour and background else view.shared
-    target = view.target
-    if background and colour:
+    shared, target = view.shared, view.target
+    if colour and background:
+        shared = known
         target = target + (1 - np.nan_to_num(view.coverage, nan=1.0).astype(np.float32))[:, :, None]
 
     def tensor(array: np.ndarray) -> Tensor:

@@ -82,6 +82,19 @@ def test_each_trial_changes_what_it_says(name):
         assert (one.stage2.targets, one.stage2.colour > 0) == (targets, targets == "all")
         assert one.stage2.gradient == config.stage2.gradient
     assert changed["dropped in stage 2"].stage2.targets == "sensitive"
+    longer, both = changed["full RGB, four times the steps"], changed["full RGB and gradients, four times"]
+    if name != "fast":
+        assert longer is both is changed["one network"] is None
+        return
+    full = changed["full RGB"]
+    for number in (1, 2):
+        once, four, also = (getattr(c, f"stage{number}") for c in (full, longer, both))
+        assert four == replace(once, steps=4 * once.steps)
+        assert also == replace(four, gradient=config.stage2.gradient)
+        assert once.gradient == 0
+    assert longer.rate_shape == both.rate_shape == full.rate_shape
+    one = changed["one network"].field_settings
+    assert (one["factored"], one["width"]) == (False, 2 * config.field_settings["width"])
 
 
 def test_fewer_views(ball):
@@ -149,6 +162,7 @@ def test_trials_on_a_template_begin_from_the_packages_own(ball, tmp_path, monkey
     ours = shipped_template().sha256
     assert {name for name, sha256 in begun.items() if sha256 == ours} == {
         "template",
+        "a-template-in-place-of-stage-1",
         "template-neutral-views-protected",
         "the-same-on-a-template",
     }

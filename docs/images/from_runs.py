@@ -1,12 +1,12 @@
-"""docs/images/PICTURE.png: what runs of benchmarks/quality.py make of the demo head, beside the truth.
+"""docs/images/PICTURE.png: what trials of `sansface bench paper` make of the demo head, beside the truth.
 
     sansface demo -o D
-    SANSFACE_KEEP=KEPT python benchmarks/quality.py D/capture --seeds 0 --runs protected \\
-        "radiance not factored" "stage 1 alone" "stage 2 from a sphere"
-    python docs/images/from_runs.py D/capture KEPT albedo "radiance not factored" protected
-    python docs/images/from_runs.py D/capture KEPT stages "stage 1 alone" "stage 2 from a sphere" protected
+    sansface bench paper D/capture -o OUT --table stages --table one-stage --table radiance
+    python docs/images/from_runs.py D/capture OUT albedo "one network" "two stages"
+    python docs/images/from_runs.py D/capture OUT stages "stage 1 alone" "one stage, colour and gradients" \\
+        "two stages"
 
-Left to right the runs in the order given, then the truth; front and three quarters.
+Left to right the trials in the order given, then the truth; front and three quarters.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from sansface import read_capture, read_mesh
+from sansface.bench.paper import place
 from sansface.capture import Role
 from sansface.evaluate.pictures import render_mesh
 from sansface.evaluate.viewpoints import viewpoints
@@ -28,16 +29,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("capture", type=Path)
-    parser.add_argument("kept", type=Path)
+    parser.add_argument("out", type=Path)
     parser.add_argument("picture")
-    parser.add_argument("runs", nargs="+")
+    parser.add_argument("trials", nargs="+")
     options = parser.parse_args()
     capture = read_capture(options.capture)
     assert capture.sphere is not None
     face = [frame.camera for frame in capture.frames if frame.role is Role.SENSITIVE]
     cameras = viewpoints(face, capture.sphere.center, capture.sphere.radius, SIZE)
-    names = [f"{options.capture.name}-{run.replace(' ', '_')}-0.ply" for run in options.runs]
-    meshes = [read_mesh(options.kept / name) for name in names] + [read_mesh(options.capture / "gt.ply")]
+    name = options.capture.resolve().name
+    runs = [place(options.out, name, "fast", trial, 0) / "mesh.ply" for trial in options.trials]
+    meshes = [read_mesh(path) for path in (*runs, options.capture / "gt.ply")]
     rows = [
         np.concatenate([render_mesh(mesh, cameras[view]) for mesh in meshes], axis=1)
         for view in ("front", "three_quarter")

@@ -5,6 +5,7 @@ It reads the capture on the machine where it runs and hands arrays to the same `
 written.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +62,22 @@ def all_rgb(config: Config) -> Config:
     if config.preset == "fast":
         return _on_all_colours(config)
     return _volsdf(config, 3 * config.stage1.steps + 3 * config.stage2.steps // 2)
+
+
+def all_rgb_for_longer(times: int, with_gradient: bool = False) -> Callable[[Config], Config | None]:
+    """So many times the steps, with the gradient loss on all views beside the colours, or without it.
+
+    None for other presets than `fast`.
+    """
+
+    def change(config: Config) -> Config | None:
+        if config.preset != "fast":
+            return None
+        longer = _on_all_colours(config, config.stage2.gradient if with_gradient else 0.0)
+        steps = {f"stage{k}": {"steps": times * getattr(longer, f"stage{k}").steps} for k in (1, 2)}
+        return changed(longer, steps)
+
+    return change
 
 
 def all_rgb_in_as_many_steps(config: Config) -> Config | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sansface.bench.baseline import all_rgb, all_rgb_in_as_many_steps
+from sansface.bench.baseline import all_rgb, all_rgb_for_longer, all_rgb_in_as_many_steps
 from sansface.capture import Capture, Role
 from sansface.protect.operators import OPERATORS
 from sansface.reconstruct.config import Config
@@ -88,6 +88,14 @@ def neutral_colour(weight: float) -> Callable[[Config], Config]:
     return change
 
 
+def one_radiance(config: Config) -> Config | None:
+    """Colour by one network of twice the width, not albedo times shading; None where it is so anyway."""
+    settings = config.field_settings
+    if "factored" not in settings:
+        return None
+    return replace(config, field_settings=settings | {"factored": False, "width": 2 * settings["width"]})
+
+
 def stricter(count: int, choice: int = 0) -> Callable[[Capture], Capture | None]:
     """Only `count` neutral views stay so, by choice 0 evenly spread, else drawn; the rest are protected."""
 
@@ -133,6 +141,7 @@ def half_the_neutral(capture: Capture) -> Capture | None:
 
 
 TWO_STAGES = Trial("two stages")
+TWO_STAGES_ON_TEMPLATE = Trial("a template in place of stage 1", template=True)
 STAGE_1 = Trial("stage 1 alone", without_stage(2))
 FULL = Trial("full RGB", all_rgb, unprotected=True)
 FULL_EQUAL = Trial("full RGB, equal steps", all_rgb_in_as_many_steps, unprotected=True)
@@ -142,6 +151,20 @@ OPERATOR_TRIALS = tuple(
 
 TABLES = {
     "stages": Table("Stage 1, stage 2 and full RGB (table 2)", (STAGE_1, TWO_STAGES, FULL, FULL_EQUAL)),
+    "all-rgb": Table(
+        "Full RGB for longer, with the gradient loss beside its colours, on a template",
+        (
+            TWO_STAGES,
+            FULL,
+            Trial("full RGB, four times the steps", all_rgb_for_longer(4), unprotected=True),
+            Trial("full RGB and gradients, four times", all_rgb_for_longer(4, True), unprotected=True),
+            TWO_STAGES_ON_TEMPLATE,
+            Trial("full RGB on a template", all_rgb, unprotected=True, template=True),
+        ),
+    ),
+    "radiance": Table(
+        "Albedo times shading, or one network", (TWO_STAGES, Trial("one network", one_radiance))
+    ),
     "lipschitz": Table(
         "Lipschitz bound of the radiance (fig. 9); λ₃ reads 3·10⁻¹⁰ or 3·exp(−10)",
         (
@@ -160,9 +183,10 @@ TABLES = {
         ),
     ),
     "template": Table(
-        "A template instead of stage 1 (figs. 11 and 16), the neutral views left out",
+        "A template instead of stage 1, and instead of the neutral views (figs. 11 and 16)",
         (
             TWO_STAGES,
+            TWO_STAGES_ON_TEMPLATE,
             Trial("template", frames=without_neutral, template=True),
             Trial("template, neutral views protected", frames=all_sensitive, template=True),
             Trial("a sphere instead", without_stage(1), without_neutral),

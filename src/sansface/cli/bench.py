@@ -16,6 +16,8 @@ from sansface.settings import with_settings
 
 TableName = Literal[
     "stages",
+    "all-rgb",
+    "radiance",
     "lipschitz",
     "one-stage",
     "template",

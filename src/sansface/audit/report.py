@@ -72,6 +72,7 @@ def report(found: Audit) -> str:
         "<h2>Attacks</h2>",
         table(["attacker", "rank-1, %", "× chance", "most often named: person"], attacks),
         _who([attack.attacker for attack in found.attacks]),
+        *_skin(found),
         "<h2>Do the recognisers work at all?</h2>",
         "<p>On clear photographs of the same people. Where they fail, the audit stops: it could prove "
         "nothing.</p>",
@@ -94,6 +95,24 @@ def report(found: Audit) -> str:
         f"<p>Photographs that could not be used: {html.escape(_counts(found.left_out))}.</p>",
     ]
     return page("audit", body, FOOTER)
+
+
+def _skin(found: Audit) -> list[str]:
+    """Whether everybody is named as often."""
+    if not found.skin:
+        return []
+    best = found.strongest
+    rows = [
+        [third.name, str(third.people), f"{third.low:.0f} to {third.high:.0f}", percent(third.named)]
+        for third in found.skin
+    ]
+    return [
+        "<h2>By the tone of the skin</h2>",
+        f"<p>The strongest attacker ({html.escape(best.attacker)}: {html.escape(best.with_what)}) on a third "
+        "of the people each. The tone is read off cheeks in clear photographs, as an angle in L*a*b*, the "
+        "larger the lighter: light and camera are in it, so it orders people roughly.</p>",
+        table(["third", "people", "angle, degrees", "rank-1, %"], rows),
+    ]
 
 
 def _who(attackers: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from sansface.audit.kept import Kept
 from sansface.audit.people import People
 from sansface.audit.protected import protected
 from sansface.audit.scores import Identification, chance_interval, identify
+from sansface.audit.skin_tone import Third, by_tone, typology_angle
 from sansface.audit.split import split
 from sansface.errors import SansfaceError
 from sansface.protect.contents import Bundle, Share
@@ -60,6 +61,8 @@ class Audit:
         chance: (low, high) within which guessing lies in 95 of 100 audits.
         controls: of each recogniser, on clear photographs.
         attacks: in the order in which they were made.
+        skin: how often the strongest attacker of one picture names the people of each third, by their tone;
+            none where they are too few.
         left_out: photographs that could not be used, by reason.
     """
 
@@ -70,13 +73,13 @@ class Audit:
     chance: tuple[float, float]
     controls: Mapping[str, Control]
     attacks: Sequence[Attack]
+    skin: Sequence[Third]
     left_out: Mapping[str, int]
 
     @property
     def strongest(self) -> Attack:
         """Of those that see one picture."""
-        single = [attack for attack in self.attacks if attack.named.rank1.misses.tries == self.probes]
-        return max(single, key=lambda attack: attack.named.rank1.misses.value)
+        return strongest(self.attacks, self.probes)
 
     def sentence(self) -> str:
         """What a user should know, in one sentence."""
@@ -99,8 +102,15 @@ class Audit:
             "chance": {"rank1": 1 / self.people, "low": self.chance[0], "high": self.chance[1]},
             "controls": {name: asdict(found) for name, found in self.controls.items()},
             "attacks": [asdict(attack) for attack in self.attacks],
+            "skin": [asdict(third) for third in self.skin],
             "left_out": dict(self.left_out),
         }
+
+
+def strongest(attacks: Sequence[Attack], probes: int) -> Attack:
+    """The attacker who names most, of those that see one picture at a time, as many as there are probes."""
+    single = [attack for attack in attacks if attack.named.rank1.misses.tries == probes]
+    return max(single, key=lambda attack: attack.named.rank1.misses.value)
 
 
 def protection_of(bundle: Bundle) -> ProtectSettings:
@@ -221,6 +231,8 @@ def audit(
                 # The whole of a bundle shows one person.
                 views = gallery.viewed(one)
                 attacks.append(Attack(attacker, "the same, all pictures of a person at once", views))
+    shown = max(people.crops, key=lambda one: one.eyes)
+    angles = typology_angle(people.crops[shown], shown)
     return Audit(
         protection=protection,
         eyes=placed.eyes,
@@ -229,6 +241,7 @@ def audit(
         chance=chance_interval(len(parts.probe), len(gallery.who), rng),
         controls=controls,
         attacks=attacks,
+        skin=by_tone(strongest(attacks, len(parts.probe)).named, angles, people.labels, rng),
         left_out={
             "no face found": len(people.faceless),
             "too small": len(people.small),

@@ -113,11 +113,14 @@ def test_an_unknown_shape_of_the_rates_is_refused():
         changed(preset("fast"), {"rate_shape": "linear"})
 
 
-def test_larger_pictures_get_a_finer_grid_but_smaller_ones_no_coarser():
-    levels = {n: preset("fast", n).field_settings["levels"] for n in (32, 64, 128, 256, 512)}
-    assert levels[32] == levels[64] == (6, 12, 24, 48, 96)
-    finest = [levels[n][-1] for n in (64, 128, 256, 512)]
-    assert finest == sorted(set(finest))
-    # Nodes of the finest level, the dearest thing that grows, grow more slowly than the pixels do.
-    assert all((b / a) ** 3 < 4 for a, b in pairwise(finest))
+def test_larger_pictures_get_larger_windows_and_smaller_ones_no_smaller():
+    sizes = (64, 128, 256, 512)
+    assert preset("fast", 32) == preset("fast", 64)
+    patches = [preset("fast", n).patch for n in sizes]
+    rays = [preset("fast", n).silhouette_rays for n in sizes]
+    for grown in (patches, rays):
+        assert grown == sorted(set(grown))
+    # What a step draws grows more slowly than the pixels do.
+    assert all((b / a) ** 2 < 4 for a, b in pairwise(patches))
+    assert all(b / a < 4 for a, b in pairwise(rays))
     assert preset("paper", 256) == preset("paper")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sansface.errors import SansfaceError
 from sansface.protect.operators import OPERATORS, gaussian, operator, operator_from_parameters
+from sansface.protect.pipeline import ProtectSettings
 
 every_operator = pytest.mark.parametrize("name", OPERATORS)
 SIGMAS = [operator(name, blur) for name in OPERATORS for blur in (None, 0.6, 1.5)]
@@ -172,6 +173,17 @@ def test_unknown_names_and_blurs_are_refused():
     with pytest.raises(SansfaceError, match="blur above 0"):
         operator("log", 0)
     assert operator("log").blur == 1
+
+
+def test_fine_pictures_are_blurred_first_if_nothing_is_said():
+    """By 1/256 of the longer side; texture finer than that drowns shading."""
+    assert [operator("sobel", None, side).blur for side in (16, 64, 255, 256, 300, 512)] == [
+        *(0, 0, 0, 1, 300 / 256, 2)
+    ]
+    assert operator("log", None, 512).blur == 2
+    assert operator("sobel", 0, 512).blur == 0
+    assert ProtectSettings(resolution=256).sigma().blur == 1
+    assert ProtectSettings(resolution=256, blur=0).sigma().blur == 0
 
 
 def test_only_colour_pictures():

@@ -100,17 +100,18 @@ def test_floats_are_written_as_python_writes_them(browser):
 
 
 def test_the_operators_are_pythons_byte_for_byte(browser):
-    asked = [(name, blur) for name in OPERATORS for blur in (None, 0.25, 0.7, 1.0, 3.3, 8.0)]
-    asked += [(name, 0.0) for name in OPERATORS if name != "log"]
+    asked = [(name, blur, 64) for name in OPERATORS for blur in (None, 0.25, 0.7, 1.0, 3.3, 8.0)]
+    asked += [(name, 0.0, 512) for name in OPERATORS if name != "log"]
+    asked += [(name, None, side) for name in OPERATORS for side in (16, 255, 256, 300, 512)]
     found = browser.ask(
         "const { operatorNamed, parametersOf, reachOf } = await import('/page/protect/operators.js');"
         "const { canonicalJson } = await import('/page/protect/canonical_json.js');"
-        "return asked.map(([name, blur]) => { const one = operatorNamed(name, blur);"
+        "return asked.map((how) => { const one = operatorNamed(...how);"
         " return [canonicalJson(parametersOf(one)), reachOf(one)]; });",
         asked=asked,
     )
-    for (name, blur), (text, reach) in zip(asked, found, strict=True):
-        wanted = operator(name, blur)
+    for how, (text, reach) in zip(asked, found, strict=True):
+        wanted = operator(*how)
         assert text == json.dumps(wanted.parameters(), sort_keys=True, separators=(",", ":"))
         assert reach == wanted.reach
 

@@ -34,7 +34,7 @@ class Protect:
     """Pixels of the longer side of what is shared, 16 to 512. More shows more."""
     blur: float | None = None
     """Gaussian blur before the operator: standard deviation in pixels of what is shared, 0.25 to 8, 0 for
-    none; else 1 for log, and none for the others."""
+    none. Else 1/256 of --resolution from 256 pixels on; below, 1 for log and none for the others."""
     bits: int = 8
     """Of each gradient magnitude, 1 to 16."""
     noise: float = 0.0

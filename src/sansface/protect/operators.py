@@ -23,6 +23,10 @@ from sansface.errors import SansfaceError
 
 BLURS = (0.25, 8.0)
 """Least and largest standard deviation of a blur, in pixels; 0 is none."""
+FINE = 256
+"""Pixels of the longer side from which on texture is blurred first, by 1 pixel here. Finer than that it
+drowns shading, whose differences from pixel to pixel shrink while those of pores and stubble stay: and a
+magnitude, once taken, cannot be averaged any more, for it has lost its sign."""
 SUM_OF_NORMS, NORM_OF_SUM, STRUCTURE_TENSOR = "sum-of-norms", "norm-of-sum", "structure-tensor"
 
 
@@ -188,11 +192,13 @@ OPERATORS: dict[str, Callable[..., Operator]] = {
 }
 
 
-def operator(name: str, blur: float | None = None) -> Operator:
+def operator(name: str, blur: float | None = None, resolution: int = 64) -> Operator:
     """Make an operator by name.
 
     Args:
-        blur: standard deviation, pixels, 0 or in `BLURS`; None for the operator's own, 1 for `log`, else 0.
+        blur: standard deviation, pixels, 0 or in `BLURS`; None for the operator's own: at `FINE` pixels and
+            more `resolution` / `FINE`, at fewer 1 for `log`, else 0.
+        resolution: of the pictures' longer side, pixels.
 
     Raises:
         SansfaceError: an unknown name, or a blur out of range.
@@ -200,7 +206,7 @@ def operator(name: str, blur: float | None = None) -> Operator:
     if name not in OPERATORS:
         raise SansfaceError(f"there is no operator {str(name)[:40]!r}; choose one of {', '.join(OPERATORS)}.")
     if blur is None:
-        return OPERATORS[name]()
+        return OPERATORS[name](blur=resolution / FINE) if resolution >= FINE else OPERATORS[name]()
     number = isinstance(blur, int | float) and not isinstance(blur, bool)
     if not number or not (blur == 0 or BLURS[0] <= blur <= BLURS[1]):
         raise SansfaceError(

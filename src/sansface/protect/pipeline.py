@@ -48,7 +48,7 @@ class ProtectSettings:
     share_masks: bool = True  # masks leave the client, at `resolution`
     center: tuple[float, float, float] | None = None  # of the bounding sphere, world units; None = find it
     radius: float | None = None  # of the bounding sphere, world units; None = find it
-    blur: float | None = None  # before σ: standard deviation, reduced pixels; None = the operator's own
+    blur: float | None = None  # before σ: standard deviation, reduced pixels; None = see `operator`
     noise: float = 0.0  # added to σ: standard deviation, in units of σ
     gain: float = 1.0  # least of the random factors of the sensitive views; 1 = none
     share: Share = Share.MODULUS  # what leaves of a sensitive photograph
@@ -74,7 +74,7 @@ class ProtectSettings:
 
     def sigma(self) -> Operator:
         """The operator with its blur."""
-        return operator(self.operator, self.blur)
+        return operator(self.operator, self.blur, self.resolution)
 
 
 @dataclass(frozen=True, eq=False)

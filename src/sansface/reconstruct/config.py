@@ -91,18 +91,17 @@ class Config:
 
 
 def _fast(resolution: int) -> Config:
-    """Larger pictures get a finer grid, larger windows, more silhouette rays and less smoothness.
+    """Larger pictures get larger windows and more silhouette rays.
 
-    All by powers of the resolution below 1, so that time grows more slowly than the number of pixels. From a
-    pixel to its neighbour shading changes the less, the smaller the pixels are: so L_grad weighs more.
+    By the root of the resolution, so that time grows more slowly than the number of pixels. From a pixel to
+    its neighbour shading changes the less, the smaller the pixels are: so L_grad weighs more.
     """
     detail = max(1.0, resolution / 64)
-    finest = 16 * round(6 * detail**0.4)
     return Config(
         preset="fast",
         field="grid",
         field_settings={
-            "levels": tuple(finest // 2**k for k in (4, 3, 2, 1, 0)),
+            "levels": (6, 12, 24, 48, 96),
             "feature_nodes": 64,
             "feature_channels": 8,
             "width": 32,
@@ -127,7 +126,7 @@ def _fast(resolution: int) -> Config:
             gradient=4.0 * detail,
             lipschitz=1e-6,
             coverage=4.0,
-            smoothness=Ramp(7e-3, 1.8e-3 / detail**0.5),
+            smoothness=Ramp(7e-3, 1.8e-3),
             volume=Ramp(0.5, 0.05),
             views=3,
         ),

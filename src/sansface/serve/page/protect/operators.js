@@ -16,6 +16,8 @@ import { transposed } from "./linear.js";
 import { Refusal, shown } from "./refusal.js";
 
 const BLURS = [0.25, 8];
+/** Pixels of the longer side from which on texture is blurred first, by 1 pixel here. */
+const FINE = 256;
 const SUM_OF_NORMS = "sum-of-norms";
 const NORM_OF_SUM = "norm-of-sum";
 const STRUCTURE_TENSOR = "structure-tensor";
@@ -55,14 +57,16 @@ export const OPERATORS = {
 /**
  * Make an operator by name.
  * @param {string} name
- * @param {number | null} blur standard deviation, pixels; null for the operator's own
+ * @param {number | null} blur standard deviation, pixels; null for the operator's own, from FINE pixels on as
+ *   many as `resolution` has of them
+ * @param {number} resolution of the pictures' longer side, pixels
  * @returns {Operator}
  */
-export function operatorNamed(name, blur = null) {
+export function operatorNamed(name, blur = null, resolution = 64) {
   if (!Object.hasOwn(OPERATORS, name)) {
     throw new Refusal(`there is no operator ${shown(name)}; choose one of ${Object.keys(OPERATORS).join(", ")}.`);
   }
-  if (blur === null) return OPERATORS[name]();
+  if (blur === null) return resolution >= FINE ? OPERATORS[name](resolution / FINE) : OPERATORS[name]();
   if (typeof blur !== "number" || !(blur === 0 || (blur >= BLURS[0] && blur <= BLURS[1]))) {
     throw new Refusal(`the blur ${shown(blur)} is neither 0 nor ${BLURS[0]} to ${BLURS[1]} pixels; choose another.`);
   }

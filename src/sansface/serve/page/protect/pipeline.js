@@ -60,7 +60,7 @@ export async function smallOf(frame, given) {
   if (settings.share !== "modulus") {
     return { ...kept, sigma: new Float32Array(mask.length), shared: new Uint8Array(mask.length) };
   }
-  const { sigma, shared } = modulusOf(small, operatorNamed(settings.operator, settings.blur));
+  const { sigma, shared } = modulusOf(small, operatorNamed(settings.operator, settings.blur, settings.resolution));
   if (!shared.includes(1)) {
     throw new Refusal(
       `the photograph ${name} is all outline at ${settings.resolution} pixels, so nothing of it can be shared; ` +
@@ -87,7 +87,7 @@ export async function bundleOf(smalls, given) {
   const inWorld = {
     frames: smalls.map((small) => finished(small, sphere, scale, settings)),
     resolution: settings.resolution,
-    operator: operatorNamed(settings.operator, settings.blur),
+    operator: operatorNamed(settings.operator, settings.blur, settings.resolution),
     bits: settings.bits,
     scale,
     center: sphere.center,

@@ -4,7 +4,7 @@
  * @typedef {object} Settings
  * @property {number} resolution pixels of the pictures' longer side
  * @property {string} operator a name of `OPERATORS`
- * @property {number | null} blur before σ: standard deviation, reduced pixels; null = the operator's own
+ * @property {number | null} blur before σ: standard deviation, reduced pixels; null: see `operatorNamed`
  * @property {number} bits of each σ, 1 to 16; neutral colours have 8, and 16 from 9 on
  * @property {number} noise added to σ: standard deviation, in units of σ
  * @property {number} gain least of the random factors of the sensitive views; 1 = none
@@ -84,6 +84,6 @@ export function checkedSettings(given) {
     "the capture's sphere is not a finite center and a positive radius; correct the capture.",
   );
   check(UNITS.includes(unit), `the unit ${shown(unit)} is not one of ${UNITS.join(", ")}; choose one.`);
-  operatorNamed(settings.operator, settings.blur);
+  operatorNamed(settings.operator, settings.blur, settings.resolution);
   return settings;
 }

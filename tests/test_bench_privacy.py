@@ -15,7 +15,7 @@ from sansface.errors import SansfaceError
 from sansface.protect.pipeline import ProtectSettings
 
 LEAKS = [
-    privacy.Leak("standard", 0, "parrot", 0.8, 0.7, 0.9, 1.0, 0.02),
+    privacy.Leak("standard", 0, "parrot", 0.8, 0.7, 0.9, 1.0, 0.02, (0.9, 0.8, 0.7)),
     privacy.Leak("strict", 0, "outlines", 0.1, 0.05, 0.2, 0.4, 0.02),
     privacy.Leak("paranoid", 0, None, None, None, None, None, None),
 ]
@@ -25,14 +25,14 @@ SCORES = {"standard": {"ball": [1e-3, 2e-3]}, "strict": {"ball": [3e-3]}, "paran
 def test_a_line_says_what_is_read_and_what_it_costs():
     lines = privacy.table(LEAKS, SCORES).splitlines()
     assert lines[0].split(" | ")[-1] == "ball |"
-    assert lines[2] == "| `standard` | 80.0 [70.0, 90.0] | 100.0 | 40.0 | 1.50 (× 1.00) |"
-    assert lines[3] == "| `strict` | 10.0 [5.0, 20.0] | 40.0 | 5.0 | 3.00 (× 2.00) |"
-    assert lines[4] == "| `paranoid` | nothing is shared | – | – | 6.00 (× 4.00) |"
+    assert lines[2] == "| `standard` | 80.0 [70.0, 90.0] | 100.0 | 40.0 | 90 / 80 / 70 | 1.50 (× 1.00) |"
+    assert lines[3] == "| `strict` | 10.0 [5.0, 20.0] | 40.0 | 5.0 | – | 3.00 (× 2.00) |"
+    assert lines[4] == "| `paranoid` | nothing is shared | – | – | – | 6.00 (× 4.00) |"
 
 
 def test_several_seeds_give_their_mean():
-    more = [*LEAKS[:1], privacy.Leak("standard", 1, "parrot", 0.6, 0.5, 0.7, 0.8, 0.02)]
-    assert "| `standard` | 70.0 | 90.0 | 35.0 |" in privacy.table(more, {})
+    more = [*LEAKS[:1], privacy.Leak("standard", 1, "parrot", 0.6, 0.5, 0.7, 0.8, 0.02, (0.5, 0.6, 0.7))]
+    assert "| `standard` | 70.0 | 90.0 | 35.0 | 70 / 70 / 70 |" in privacy.table(more, {})
 
 
 def test_the_figure_has_a_place_for_each_way(tmp_path):

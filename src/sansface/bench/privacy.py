@@ -59,6 +59,8 @@ class Leak:
         single, low, high: of one picture, 0 to 1, with its 95 % interval over people.
         together: of all pictures of a person at once.
         chance: of guessing.
+        skin: rank-1 of the strongest on the darkest, the middle and the lightest third of the people; empty
+            where they are too few.
     """
 
     way: str
@@ -69,6 +71,7 @@ class Leak:
     high: float | None
     together: float | None
     chance: float | None
+    skin: tuple[float, ...] = ()
 
 
 def leaks(
@@ -129,13 +132,15 @@ def _leak(way: str, seed: int, found: Audit) -> Leak:
         if attack.named.rank1.misses.tries != found.probes
     ]
     name, all_of_them = f"{best.attacker}, {best.with_what}", max(together, default=None)
-    return Leak(way, seed, name, rate.value, rate.low, rate.high, all_of_them, best.named.chance)
+    skin = tuple(third.named.value for third in found.skin)
+    return Leak(way, seed, name, rate.value, rate.low, rate.high, all_of_them, best.named.chance, skin)
 
 
 def _read_leak(path: Path) -> Leak:
     try:
-        return Leak(**read_json(path))
-    except TypeError as error:
+        said = read_json(path)
+        return Leak(**said | {"skin": tuple(said.get("skin", ()))})
+    except (AttributeError, TypeError) as error:
         raise SansfaceError(f"{path} is damaged; remove it and run again.") from error
 
 
@@ -167,25 +172,30 @@ def costs(
 def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> str:
     """Markdown: a way a line, what attackers name, and the score on each capture over standard's."""
     captures = list(dict.fromkeys(name for of in scores.values() for name in of))
-    head = ["protection", "one picture, %", "all pictures, %", "× chance", *captures]
+    head = ["protection", "one picture, %", "all pictures, %", "× chance", "by skin, %", *captures]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for way in dict.fromkeys(leak.way for leak in found):
         mine = [leak for leak in found if leak.way == way]
-        cells = [f"`{way}`", "nothing is shared", "–", "–"]
+        cells = [f"`{way}`", "nothing is shared", "–", "–", "–"]
         if mine[0].single is not None and mine[0].chance is not None:
             single = float(np.mean([leak.single or 0.0 for leak in mine]))
             alone = f"{100 * single:.1f}"
             if len(mine) == 1:
                 alone += f" [{100 * (mine[0].low or 0):.1f}, {100 * (mine[0].high or 0):.1f}]"
             together = np.mean([leak.together for leak in mine if leak.together is not None])
-            cells = [f"`{way}`", alone, f"{100 * together:.1f}", f"{single / mine[0].chance:.1f}"]
+            thirds = np.array([leak.skin for leak in mine if leak.skin])
+            skin = " / ".join(f"{100 * share:.0f}" for share in thirds.mean(axis=0)) if len(thirds) else "–"
+            cells = [f"`{way}`", alone, f"{100 * together:.1f}", f"{single / mine[0].chance:.1f}", skin]
         for name in captures:
             values, plain = scores.get(way, {}).get(name), scores.get(STANDARD, {}).get(name)
             ratio = f" (× {np.mean(values) / np.mean(plain):.2f})" if values and plain else ""
             cells.append(f"{1e3 * np.mean(values):.2f}{ratio}" if values else "")
         lines.append(f"| {' | '.join(cells)} |")
     seeds = ", ".join(str(seed) for seed in sorted({leak.seed for leak in found}))
-    return "\n".join([*lines, "", f"Score in 1e-3 R; attacks with seeds {seeds}.", ""])
+    told = (
+        f"Score in 1e-3 R; attacks with seeds {seeds}; by skin: darkest / middle / lightest third of people."
+    )
+    return "\n".join([*lines, "", told, ""])
 
 
 def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> bytes:

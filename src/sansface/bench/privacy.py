@@ -192,9 +192,7 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
             cells.append(f"{1e3 * np.mean(values):.2f}{ratio}" if values else "")
         lines.append(f"| {' | '.join(cells)} |")
     seeds = ", ".join(str(seed) for seed in sorted({leak.seed for leak in found}))
-    told = (
-        f"Score in 1e-3 R; attacks with seeds {seeds}; by skin: darkest / middle / lightest third."
-    )
+    told = f"Score in 1e-3 R; attacks with seeds {seeds}; by skin: darkest / middle / lightest third."
     return "\n".join([*lines, "", told, ""])
 
 

@@ -1,7 +1,6 @@
 """Recognisers in ONNX files, run by OpenCV."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ from sansface.errors import SansfaceError
 from sansface.faces.tflite import without_chatter
 from sansface.files import os_error_sentence
 from sansface.recognise.align import Placing
+from sansface.recognise.protocol_buffers import fields, first, messages
 
 BATCH = 8
 """Faces at a time: of 32, whose values leave the cache, each takes a quarter longer."""
@@ -104,8 +104,7 @@ def operations(data: bytes) -> list[str]:
     Raises:
         ValueError, IndexError: it is no such model.
     """
-    steps = [value for number, value in _fields(_field(data, 7)) if number == 1]
-    return [bytes(_field(step, 4)).decode() for step in steps]
+    return [bytes(first(step, 4)).decode() for step in messages(first(data, 7), 1)]
 
 
 def _check_input(data: bytes, side: int, weights: Path) -> None:
@@ -133,55 +132,14 @@ def declared_input(data: bytes) -> tuple[int, ...]:
     Raises:
         ValueError, IndexError: it is no such model.
     """
-    graph = _field(data, 7)
-    weights = {bytes(_field(tensor, 8)) for number, tensor in _fields(graph) if number == 5}
-    for number, value in _fields(graph):
-        if number != 11 or bytes(_field(value, 1)) in weights:
+    graph = first(data, 7)
+    weights = {bytes(first(tensor, 8)) for tensor in messages(graph, 5)}
+    for one in messages(graph, 11):
+        if bytes(first(one, 1)) in weights:
             continue
-        shape = _field(_field(_field(value, 2), 1), 2)
         sizes = []
-        for _, dimension in _fields(shape):
-            known = [size for kind, size in _fields(dimension) if kind == 1 and isinstance(size, int)]
+        for dimension in messages(first(first(first(one, 2), 1), 2), 1):
+            known = [f.value for f in fields(dimension) if f.number == 1 and isinstance(f.value, int)]
             sizes.append(known[0] if known else 0)
         return tuple(sizes)
     raise ValueError("no input")
-
-
-def _field(message: memoryview | bytes | int, wanted: int) -> memoryview:
-    for number, value in _fields(message):
-        if number == wanted and isinstance(value, memoryview):
-            return value
-    raise ValueError(f"no field {wanted}")
-
-
-def _fields(message: memoryview | bytes | int) -> Iterator[tuple[int, memoryview | int]]:
-    """(number, content) of each field of a Protocol Buffers message, of which lengths and varints matter."""
-    if isinstance(message, int):
-        raise ValueError("a number, not a message")
-    data, at = memoryview(message), 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        kind = key & 7
-        if kind == 0:
-            value, at = _varint(data, at)
-            yield key >> 3, value
-            continue
-        if kind not in (1, 2, 5):
-            raise ValueError(f"wire type {kind}")
-        length, at = _varint(data, at) if kind == 2 else ({1: 8, 5: 4}[kind], at)
-        if at + length > len(data):
-            raise ValueError("cut short")
-        yield key >> 3, data[at : at + length]
-        at += length
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-        if shift > 63:
-            raise ValueError("a number too long")

@@ -16,6 +16,7 @@ from sansface.audit.attackers.descriptors import even
 from sansface.errors import SansfaceError
 from sansface.recognise.align import EYES, SIDE
 from sansface.recognise.onnx import OnnxRecogniser
+from sansface.recognise.protocol_buffers import fields, first, messages, written
 from sansface.recognise.recogniser import Recogniser
 
 SMALLEST, LARGEST = 7, 14
@@ -108,7 +109,7 @@ class InnerLayers:
             content = path.read_bytes()
             sums = list(_sums(content))
             network = _with_outputs(content, sums)
-        except (OSError, cv2.error, IndexError, UnicodeDecodeError) as error:
+        except (OSError, cv2.error, IndexError, ValueError) as error:
             raise SansfaceError(f"{path} is no readable ONNX network; give another file.") from error
         by_side: dict[int, list[str]] = {}
         for name, value in _answers(network, np.zeros((SIDE, SIDE), np.float32)):
@@ -153,69 +154,24 @@ def _answers(network: cv2.dnn.Net, picture: np.ndarray) -> Iterator[tuple[str, n
     yield from zip(names, map(np.asarray, network.forward(names)), strict=True)
 
 
-# OpenCV keeps only what a network declares as its outputs. An ONNX file is a protocol buffer: fields one
-# after another, each a key (number · 8 + wire type) and a value. Model 7 is the graph; of a graph, 1 is a
-# node and 12 an output; of a node, 2 is an output's name and 4 the operation.
+# OpenCV keeps only what a network declares as its outputs. Of an ONNX model field 7 is the graph; of a graph
+# 1 is a node and 12 an output; of a node 2 is an output's name and 4 the operation.
 _GRAPH, _NODE, _OUTPUT = 7, 1, 12
 
 
 def _sums(content: bytes) -> Iterator[str]:
-    for number, graph, _ in _fields(content):
-        for node in (value for kind, value, _ in _fields(graph) if kind == _NODE) if number == _GRAPH else ():
-            parts = list(_fields(node))
-            if (4, b"Add") in [(kind, value) for kind, value, _ in parts]:
-                yield from (value.decode() for kind, value, _ in parts if kind == 2)
+    for node in messages(first(content, _GRAPH), _NODE):
+        if any(bytes(operation) == b"Add" for operation in messages(node, 4)):
+            yield from (bytes(name).decode() for name in messages(node, 2))
 
 
 def _with_outputs(content: bytes, names: list[str]) -> cv2.dnn.Net:
     """The network with layers declared as outputs besides its own."""
-    result = b""
-    for number, value, whole in _fields(content):
-        if number == _GRAPH:
-            # A tensor of float32 with no shape: OpenCV finds it by itself.
-            kind = _field(2, _field(1, b"\x08\x01" + _field(2, b"")))
-            whole = _field(
-                _GRAPH, value + b"".join(_field(_OUTPUT, _field(1, n.encode()) + kind) for n in names)
-            )
-        result += whole
-    return cv2.dnn.readNetFromONNX(np.frombuffer(result, np.uint8))
-
-
-def _fields(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number, value (empty where it is no run of bytes) and the whole of each field."""
-    place = 0
-    while place < len(content):
-        key, begin = _varint(content, place)
-        value = b""
-        if key & 7 == 2:
-            length, begin = _varint(content, begin)
-            end = begin + length
-            value = content[begin:end]
-        elif key & 7 == 0:
-            end = _varint(content, begin)[1]
-        else:
-            end = begin + (8 if key & 7 == 1 else 4)
-        yield key >> 3, value, content[place:end]
-        place = end
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return _encoded(number << 3 | 2) + _encoded(len(value)) + value
-
-
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[place]
-        value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 128:
-            return value, place
-
-
-def _encoded(value: int) -> bytes:
-    result = []
-    while value > 127:
-        result.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*result, value])
+    # A tensor of float32 with no shape: OpenCV finds it by itself.
+    kind = written(2, written(1, b"\x08\x01" + written(2, b"")))
+    more = b"".join(written(_OUTPUT, written(1, name.encode()) + kind) for name in names)
+    whole = (
+        written(_GRAPH, bytes(field.message) + more) if field.number == _GRAPH else bytes(field.whole)
+        for field in fields(content)
+    )
+    return cv2.dnn.readNetFromONNX(np.frombuffer(b"".join(whole), np.uint8))

@@ -11,7 +11,12 @@ import trimesh
 
 from conftest import BALL_CENTER, make_tiny_capture
 from sansface.bench import paper
-from sansface.bench.baseline import all_rgb, all_rgb_in_as_many_steps
+from sansface.bench.baseline import (
+    all_rgb,
+    all_rgb_in_as_many_steps,
+    baseline_supervision,
+    whole_picture_supervision,
+)
 from sansface.bench.paper import Result, read_subject
 from sansface.bench.tables import curve, markdown
 from sansface.bench.trials import TABLES, half_the_neutral, half_the_views, stricter
@@ -22,7 +27,9 @@ from sansface.cli.words import FieldPreset, PresetName
 from sansface.errors import SansfaceError
 from sansface.evaluate.h3ds import h3ds_distance
 from sansface.fields.template import shipped_template
+from sansface.protect.pipeline import ProtectSettings
 from sansface.reconstruct.config import PRESETS, preset
+from sansface.reconstruct.supervision import Kind
 from sansface.surface import Mesh, write_mesh
 
 QUICK = ["--set", "stage1.steps=3", "--set", "stage2.steps=3", "--set", "mesh_resolution=32"]
@@ -83,9 +90,13 @@ def test_each_trial_changes_what_it_says(name):
         assert one.stage2.gradient == config.stage2.gradient
     assert changed["dropped in stage 2"].stage2.targets == "sensitive"
     longer, both = changed["full RGB, four times the steps"], changed["full RGB and gradients, four times"]
+    whole = [changed[trial.name] for trial in TABLES["whole"].trials if trial.name != "stage 1 alone"]
     if name != "fast":
         assert longer is both is changed["one network"] is None
+        assert [c.stage1.coverage + c.stage2.coverage for c in whole] == [0] * 4
+        assert [c.stage1.steps + c.stage2.steps for c in whole] == [sum_of_steps(config)] * 4
         return
+    assert whole == [None] * 4  # windows of `fast` end at the outline
     full = changed["full RGB"]
     for number in (1, 2):
         once, four, also = (getattr(c, f"stage{number}") for c in (full, longer, both))
@@ -95,6 +106,30 @@ def test_each_trial_changes_what_it_says(name):
     assert longer.rate_shape == both.rate_shape == full.rate_shape
     one = changed["one network"].field_settings
     assert (one["factored"], one["width"]) == (False, 2 * config.field_settings["width"])
+
+
+def sum_of_steps(config):
+    return config.stage1.steps + config.stage2.steps
+
+
+def test_whole_pictures_hold_the_outline_as_the_papers_do(ball):
+    """σ of the photograph before white; neutral views are colour, and nothing of it passes for a bundle's."""
+    capture = read_subject(ball).capture
+    settings = ProtectSettings(resolution=24)
+    found, colours = (make(capture, settings) for make in (whole_picture_supervision, baseline_supervision))
+    assert found.unprotected
+    for view, plain in zip(found.views, colours.views, strict=True):
+        if view.neutral:
+            assert view.kind is Kind.COLOUR
+            assert np.array_equal(view.target, plain.target)
+            continue
+        assert view.kind is Kind.MODULUS
+        assert view.shared.all()
+        white = plain.target + 1 - plain.coverage[:, :, None]
+        assert np.allclose(view.target, settings.sigma()(white.astype(np.float32)), atol=1e-6)
+        rim = (plain.coverage > 0.2) & (plain.coverage < 0.8)
+        assert view.target[rim].mean() > 2 * view.target[plain.coverage == 1].mean()
+        assert view.target[0, 0] == 0
 
 
 def test_fewer_views(ball):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from sansface.capture import Camera, Capture, Frame, Role
 from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
@@ -36,6 +38,26 @@ def baseline_supervision(capture: Capture, settings: ProtectSettings) -> Supervi
         unit=bundle.unit,
         unprotected=True,
     )
+
+
+def whole_picture_supervision(capture: Capture, settings: ProtectSettings) -> Supervision:
+    """σ of sensitive frames before white, with the outline and what is around it, as the papers have it.
+
+    No bundle holds that, for the outline tells how bright the skin is.
+
+    Raises:
+        SansfaceError: as `protect`.
+    """
+    coloured = baseline_supervision(capture, settings)
+    views = []
+    for view in coloured.views:
+        if not view.neutral:
+            picture = view.target + (1 - view.coverage)[:, :, None]
+            modulus = settings.sigma()(picture.astype(np.float32))
+            whole = np.ones_like(view.shared)
+            view = replace(view, kind=Kind.MODULUS, target=modulus, shared=whole)
+        views.append(view)
+    return replace(coloured, views=tuple(views))
 
 
 def baseline_config(with_gradient: bool = False, resolution: int = 64, name: str = "fast") -> AnyConfig:

@@ -25,6 +25,7 @@ class Trial:
         frames: of the capture; None where the capture has too few of a kind.
         protect: what differs from the default settings of `protect`.
         unprotected: every frame's colour is given.
+        whole: σ is given of whole pictures, the outline included, as in the papers.
         template: stage 2 begins from the package's own, in place of stage 1.
     """
 
@@ -33,6 +34,7 @@ class Trial:
     frames: Callable[[Capture], Capture | None] = lambda capture: capture
     protect: dict[str, Any] = field(default_factory=dict)
     unprotected: bool = False
+    whole: bool = False
     template: bool = False
 
 
@@ -71,6 +73,21 @@ def one_stage(colour: bool) -> Callable[[Config], Config]:
         return replace(config, stage1=replace(config.stage1, steps=0), stage2=stage)
 
     return change
+
+
+def without_silhouettes(
+    change: Callable[[Config], Config | None] = lambda config: config,
+) -> Callable[[Config], Config | None]:
+    """No silhouettes beside the pictures; None for presets that do not see the background in their stead."""
+
+    def changed(config: Config) -> Config | None:
+        found = change(config) if config.background else None
+        if found is None:
+            return None
+        stages = {f"stage{k}": replace(getattr(found, f"stage{k}"), coverage=0.0) for k in (1, 2)}
+        return replace(found, **stages)
+
+    return changed
 
 
 def lipschitz(weight: float) -> Callable[[Config], Config]:
@@ -160,6 +177,20 @@ TABLES = {
             Trial("full RGB and gradients, four times", all_rgb_for_longer(4, True), unprotected=True),
             TWO_STAGES_ON_TEMPLATE,
             Trial("full RGB on a template", all_rgb, unprotected=True, template=True),
+        ),
+    ),
+    "whole": Table(
+        "As the papers share it: σ with the outline, and no silhouettes (table 2 and fig. 12)",
+        (
+            STAGE_1,
+            Trial("two stages, whole pictures", without_silhouettes(), whole=True),
+            Trial("gradients alone, whole pictures", without_silhouettes(one_stage(False)), whole=True),
+            Trial("colour and gradients, whole pictures", without_silhouettes(one_stage(True)), whole=True),
+            Trial(
+                "full RGB, whole pictures, equal steps",
+                without_silhouettes(all_rgb_in_as_many_steps),
+                unprotected=True,
+            ),
         ),
     ),
     "radiance": Table(

@@ -17,6 +17,7 @@ from sansface.settings import with_settings
 TableName = Literal[
     "stages",
     "all-rgb",
+    "whole",
     "radiance",
     "lipschitz",
     "one-stage",

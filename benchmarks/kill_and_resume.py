@@ -29,9 +29,9 @@ SCHEDULE = ("stage1.steps=15", "stage2.steps=25", "mesh_resolution=128", "silhou
 def child(words: list[str]) -> int:
     """The command itself, in its own process, with more frequent checkpoints."""
     from sansface.cli import main
-    from sansface.reconstruct import run
+    from sansface.reconstruct import record
 
-    run.CHECKPOINT_SECONDS = CHECKPOINTS
+    record.CHECKPOINT_SECONDS = CHECKPOINTS
     return main(words) or 0
 
 

@@ -17,7 +17,7 @@ from sansface.errors import SansfaceError
 from sansface.formats.transforms_json import read_transforms_json
 from sansface.protect.operators import operator
 from sansface.protect.pipeline import ProtectSettings, protect
-from sansface.reconstruct import checkpoint, pictures, run, stages
+from sansface.reconstruct import checkpoint, pictures, record, run, stages
 from sansface.reconstruct.config import from_dict
 from sansface.reconstruct.run import Halt, Interrupted, Progress, reconstruct
 from sansface.reconstruct.supervision import from_bundle
@@ -38,7 +38,7 @@ RESULTS = {
 def _small_pictures(monkeypatch):
     monkeypatch.setattr(pictures, "MESH_SIZE", 48)
     monkeypatch.setattr(pictures, "PREVIEW_SIZE", 32)
-    monkeypatch.setattr(run, "METRIC_STEPS", 1)
+    monkeypatch.setattr(record, "METRIC_STEPS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def undisturbed(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "MESH_SIZE", 48)
-        patch.setattr(run, "METRIC_STEPS", 1)
+        patch.setattr(record, "METRIC_STEPS", 1)
         reconstruct(ball_supervision(), out, CONFIG, device="cpu")
     return out
 
@@ -58,7 +58,7 @@ def interrupted(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("part") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "MESH_SIZE", 48)
-        patch.setattr(run, "METRIC_STEPS", 1)
+        patch.setattr(record, "METRIC_STEPS", 1)
         with pytest.raises(Interrupted):
             go(out, at=[(2, 2)])
     return out
@@ -170,7 +170,7 @@ def test_no_picture_is_made_with_the_radiance(tmp_path, monkeypatch):
 
         return inner
 
-    monkeypatch.setattr(run, "PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(record, "PREVIEW_SECONDS", 0.0)
     monkeypatch.setattr(pictures, "preview", without_radiance(pictures.preview))
     monkeypatch.setattr(run, "head_mesh", without_radiance(run.head_mesh))
     out = tmp_path / "out"
@@ -240,7 +240,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("seconds", [0.0, 1e9])  # a checkpoint after every step; at the ends of stages only
 @pytest.mark.parametrize("at", [(1, 4), (2, 3)])
 def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path, monkeypatch, undisturbed, seconds, at):
-    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(record, "CHECKPOINT_SECONDS", seconds)
 
     def kill(now: Progress) -> None:
         if (now.stage, now.step) == at:
@@ -299,7 +299,7 @@ def test_resuming_where_there_is_nothing_to_resume(tmp_path):
 
 def test_used_up_memory_says_what_to_lower_and_keeps_the_checkpoint(tmp_path, monkeypatch, undisturbed):
     """More than any machine has is asked for, really, in the middle of the second stage."""
-    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(record, "CHECKPOINT_SECONDS", 0.0)
     out = tmp_path / "out"
 
     def greedy(now: Progress) -> None:
@@ -393,7 +393,7 @@ def test_a_vanished_surface_stops_with_a_sentence(tmp_path):
 
 
 def test_a_full_disk_stops_with_a_sentence_and_loses_no_step_before(tmp_path, monkeypatch, undisturbed):
-    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(record, "CHECKPOINT_SECONDS", 0.0)
     saved, save = [], checkpoint.save_file
 
     def full(tensors, filename, metadata):

@@ -29,18 +29,18 @@ CHILD = """
 import sys
 sys.path.insert(0, {tests!r})
 from small import small_config
-from sansface.reconstruct import config, pictures, run
+from sansface.reconstruct import config, pictures, record
 from sansface.serve import attempt, queue, worker
 small = small_config(20, {steps})
 config.PRESETS["fast"] = lambda resolution: small
 pictures.MESH_SIZE = 48
-run.CHECKPOINT_SECONDS, worker.KEEP_SECONDS, attempt.HEARTBEAT_SECONDS = 0.2, 0.3, 0.2
+record.CHECKPOINT_SECONDS, worker.KEEP_SECONDS, attempt.HEARTBEAT_SECONDS = 0.2, 0.3, 0.2
 worker.POLL_SECONDS, queue.LOSS_SECONDS = 0.2, 0.1
-watch = run._Log.watch
+watch = record.Record.watch
 def told(log, moment):
     print(f"step {{moment.stage}} {{moment.step}}", flush=True)
     watch(log, moment)
-run._Log.watch = told
+record.Record.watch = told
 from sansface.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -299,14 +299,14 @@ def test_a_damaged_checkpoint_costs_no_attempt(quick):
 @pytest.fixture
 def small_preset(monkeypatch) -> Callable[[int], None]:
     """The preset `fast` with so many steps, its checkpoints often, in this process."""
-    from sansface.reconstruct import config, pictures, run
+    from sansface.reconstruct import config, pictures, record
 
     def steps(number: int) -> None:
         small = small_config(5, number)
         monkeypatch.setitem(config.PRESETS, "fast", lambda resolution: small)
 
     monkeypatch.setattr(pictures, "MESH_SIZE", 48)
-    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.1)
+    monkeypatch.setattr(record, "CHECKPOINT_SECONDS", 0.1)
     monkeypatch.setattr(worker, "KEEP_SECONDS", 0.1)
     return steps
 

@@ -42,7 +42,7 @@ from sansface.heads.solid import Solid, closed
 from sansface.heads.template import TrainSettings, identity, train_template
 from sansface.protect.contents import Share
 from sansface.protect.operators import operator
-from sansface.reconstruct import checkpoint, pictures, placement, run
+from sansface.reconstruct import checkpoint, pictures, placement, record, run
 from sansface.reconstruct.config import preset
 from sansface.reconstruct.run import reconstruct
 from sansface.reconstruct.supervision import Kind, Supervision, View, from_bundle
@@ -544,7 +544,7 @@ def test_a_run_from_a_template_resumes_exactly_and_with_no_other_template(tmp_pa
         if (now.stage, now.step) == (2, 2):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(record, "CHECKPOINT_SECONDS", 0.0)
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         reconstruct(without_neutral(), out, config, device="cpu", template=template, on_progress=interrupt)

@@ -1,46 +1,32 @@
 """One reconstruction from supervision to a folder of results that explains itself."""
 
-import hashlib
-import json
-import platform
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import partial
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from sansface import __version__
 from sansface.errors import SansfaceError
 from sansface.evaluate.png import write_png
-from sansface.fields.template import Placement, Template, placed, shipped_template
-from sansface.files import fresh_folder, read_json, write_json, written_beside
+from sansface.fields.template import Template, placed, shipped_template
+from sansface.files import fresh_folder
 from sansface.protect.contents import Share
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import AnyConfig, Config
 from sansface.reconstruct.method import method_of
 from sansface.reconstruct.placement import place
-from sansface.reconstruct.stages import Moment
+from sansface.reconstruct.record import Progress, Record, Stop
+from sansface.reconstruct.resume import HALF_WRITTEN, OURS, clear, finished, identity_of, resumable
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
 from sansface.report import write_report
 from sansface.surface.clean import decimate as decimated
 from sansface.surface.clean import largest_component
 from sansface.surface.mesh import FORMATS, Mesh, transform, write_mesh
-
-CHECKPOINT_SECONDS = 10.0
-PREVIEW_SECONDS = 20.0
-METRIC_STEPS = 10
-FINISH_SECONDS = 10.0
-"""What surface, pictures and report take, for the first estimate of the time left."""
 
 
 class Interrupted(SansfaceError):
@@ -49,27 +35,6 @@ class Interrupted(SansfaceError):
 
 class Halt(Exception):
     """`on_progress` raises it to end a run at once: there is a checkpoint, and no mesh of the moment."""
-
-
-class _Stop(Exception):
-    """Ends the training after a whole step."""
-
-    def __init__(self, field: nn.Module) -> None:
-        self.field = field
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is."""
-
-    stage: int  # 1 or 2; 3 while surface, pictures and report are made
-    step: int  # done of this stage
-    steps: int
-    done: float  # share of all steps of all stages, 0 to 1
-    seconds: float  # since the run began, resumed parts included
-    seconds_left: float
-    losses: dict[str, float]
-    note: str
 
 
 def reconstruct(
@@ -125,23 +90,23 @@ def reconstruct(
             f"splats learn from pictures of the face, and of those the bundle shares the {supervision.share} "
             "only; choose the preset fast."
         )
-    identity = _identity(supervision, config, seed, template)
+    identity = identity_of(supervision, config, seed, template)
     path = out / f"mesh.{mesh_format}"
-    if resume and path.is_file() and _finished(out, identity):
+    if resume and path.is_file() and finished(out, identity):
         return path
-    kept = _resumable(out, identity) if resume else None
+    kept = resumable(out, identity) if resume else None
     if kept is None:
         fresh_folder(out, overwrite or resume)
-    _clear(out, _HALF_WRITTEN if kept else (*_HALF_WRITTEN, *_OURS))
+    clear(out, HALF_WRITTEN if kept else (*HALF_WRITTEN, *OURS))
     (out / "pictures").mkdir(exist_ok=True)
-    log = _Log(out, supervision, config, identity, template, kept, on_progress, viewer)
+    record = Record(out, supervision, config, identity, template, kept, on_progress, viewer)
     begun = {}
     if isinstance(config, Config) and template is not None:
-        if log.placement is None:
-            log.telling(1, 0.0, "placing the template")
-            log.placement = place(template, supervision, config, seed, where)
-        begun = {"start": placed(template, log.placement, where)}
-    log.describe(where, status="running")
+        if record.placement is None:
+            record.telling(1, 0.0, "placing the template")
+            record.placement = place(template, supervision, config, seed, where)
+        begun = {"start": placed(template, record.placement, where)}
+    record.describe(where, status="running")
     if not supervision.unprotected:
         write_png(out / "pictures" / "protected.png", pictures.contact_sheet(supervision))
 
@@ -154,30 +119,32 @@ def reconstruct(
         return kept.run["step"]
 
     with _enough_memory(out):
-        with _interruptible(log):
+        with _interruptible(record):
             try:
-                field = method_of(config).train(supervision, config, seed, where, log.watch, restore, **begun)
-            except _Stop as stop:
+                field = method_of(config).train(
+                    supervision, config, seed, where, record.watch, restore, **begun
+                )
+            except Stop as stop:
                 field = stop.field
             except Halt:
-                if log.last is not None:
-                    log.checkpoint(log.last)
+                if record.last is not None:
+                    record.checkpoint(record.last)
                 raise
-        if log.stopped and log.last is not None:
-            log.checkpoint(log.last)
+        if record.stopped and record.last is not None:
+            record.checkpoint(record.last)
 
-        log.telling(3, 1.0, "surface")
+        record.telling(3, 1.0, "surface")
         mesh = head_mesh(field, supervision, config)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
     write_mesh(mesh, out / "mesh.ply")
     if mesh_format != "ply":
         write_mesh(mesh, path)
-    log.telling(3, 1.0, "pictures and report")
+    record.telling(3, 1.0, "pictures and report")
     pictures.write_mesh_pictures(out / "pictures", mesh, supervision)
-    log.describe(where, status="interrupted" if log.stopped else "done")
+    record.describe(where, status="interrupted" if record.stopped else "done")
     write_report(out)
-    if log.stopped:
+    if record.stopped:
         raise Interrupted(f"interrupted; {path} holds the head so far, and --resume goes on from there.")
     if not keep_radiance:
         # Last of all: whatever ends the process before this line, the run can still be resumed.
@@ -235,155 +202,15 @@ def head_mesh(field: nn.Module, supervision: Supervision, config: AnyConfig) -> 
     return transform(mesh, supervision.center, supervision.radius, supervision.rotation)
 
 
-class _Log:
-    """Everything that a run writes while it trains."""
-
-    def __init__(
-        self,
-        out: Path,
-        supervision: Supervision,
-        config: AnyConfig,
-        identity: dict[str, Any],
-        template: Template | None,
-        kept: checkpoint.Checkpoint | None,
-        on_progress: Callable[[Progress], None] | None,
-        viewer: Viewer | None,
-    ) -> None:
-        self.out, self.supervision, self.config, self.identity = out, supervision, config, identity
-        self.template, self.on_progress, self.viewer = template, on_progress, viewer
-        # Where a checkpoint goes on from, the template has its place already.
-        self.placement = Placement.of(**kept.run["placement"]) if kept and template else None
-        self.method = method_of(config)
-        self.stopped = False
-        self.last: Moment | None = None
-        self.before = float(kept.run["seconds"]) if kept else 0.0
-        self.began = self.checkpointed = self.previewed = time.monotonic()
-        self.rate: dict[int, float] = {}
-        self.moment_began = self.began
-        self.rows = _rows_until(out / "metrics.jsonl", kept.run) if kept else []
-
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.began
-
-    def watch(self, moment: Moment) -> None:
-        """After each step: metrics, now and then a checkpoint and a preview, progress."""
-        self.last = moment
-        now = time.monotonic()
-        spent, self.moment_began = now - self.moment_began, now
-        self.rate[moment.stage] = 0.9 * self.rate.get(moment.stage, spent) + 0.1 * spent
-        if moment.step % METRIC_STEPS == 0 or moment.step == moment.steps:
-            row = {"step": moment.step, "stage": moment.stage, "seconds": round(self.seconds(), 3)}
-            self.rows.append(row | moment.losses)
-        if now - self.checkpointed > CHECKPOINT_SECONDS or moment.step == moment.steps:
-            self.checkpoint(moment)
-        if now - self.previewed > PREVIEW_SECONDS:
-            self.preview(moment)
-        progress = self._progress(moment)
-        if self.on_progress:
-            self.on_progress(progress)
-        if self.viewer:
-            note = f"stage {moment.stage}, step {moment.step} of {moment.steps}: {progress.note}"
-            surface = partial(self.method.surface, moment.field, self.supervision)
-            self.viewer.show(surface, note, progress.done)
-        if self.stopped:
-            raise _Stop(moment.field)
-
-    def checkpoint(self, moment: Moment) -> None:
-        """Metrics first: a checkpoint never knows of a step that they do not."""
-        with written_beside(self.out / "metrics.jsonl") as part:
-            part.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
-        run = self.identity | {"stage": moment.stage, "step": moment.step, "seconds": self.seconds()}
-        if self.placement:
-            run["placement"] = asdict(self.placement)
-        checkpoint.save(self.out / checkpoint.NAME, moment.field, moment.optimiser, run)
-        self.checkpointed = time.monotonic()
-
-    def preview(self, moment: Moment) -> None:
-        """Normals of the surface so far: geometry, never the radiance."""
-        picture = pictures.preview(moment.field, self.supervision, self.method.normals)
-        name = f"preview_{moment.stage}_{moment.step:06d}.png"
-        write_png(self.out / "pictures" / name, picture)
-        self.previewed = time.monotonic()
-
-    def telling(self, stage: int, done: float, what: str) -> None:
-        """What is being done beside the steps."""
-        if self.on_progress:
-            self.on_progress(Progress(stage, 0, 0, done, self.seconds(), FINISH_SECONDS / 2, {}, what))
-
-    def _progress(self, moment: Moment) -> Progress:
-        stages = {1: self.config.stage1.steps, 2: self.config.stage2.steps}
-        rate = self.rate[moment.stage]
-        left = rate * (moment.steps - moment.step)
-        done = moment.step + (stages[1] if moment.stage == 2 else 0)
-        if moment.stage == 1:
-            left += rate * stages[2]
-        note = "neutral colour" if moment.stage == 1 else "protected gradients"
-        return Progress(
-            moment.stage,
-            moment.step,
-            moment.steps,
-            done / max(1, sum(stages.values())),
-            self.seconds(),
-            left + FINISH_SECONDS,
-            moment.losses,
-            "UNPROTECTED colour" if self.supervision.unprotected else note,
-        )
-
-    def describe(self, device: torch.device, status: str) -> None:
-        """config.json: all that is needed to tell, or to repeat, what was done."""
-        views = self.supervision.views
-        write_json(
-            self.out / "config.json",
-            {
-                "status": status,
-                "unprotected": self.supervision.unprotected,
-                "seed": self.identity["seed"],
-                "device": str(device),
-                "threads": torch.get_num_threads(),
-                "received": {
-                    "sensitive": sum(not v.neutral for v in views),
-                    "neutral": sum(v.neutral for v in views),
-                    "resolution": max(max(v.target.shape[:2]) for v in views),
-                    "operator": self.supervision.operator.name,
-                    "blur": self.supervision.operator.blur,
-                    "gain": self.supervision.gain,
-                    "share": self.supervision.share.value,
-                    "sha256": self.identity["data"],
-                },
-                "frame": {
-                    "center": [float(c) for c in self.supervision.center],
-                    "radius": float(self.supervision.radius),
-                    "rotation": self.supervision.rotation.tolist(),
-                    "front": pictures.front(self.supervision).tolist(),
-                    "unit": self.supervision.unit,
-                },
-                "template": self._template(),
-                "seconds": {"total": round(self.seconds(), 2)},
-                "versions": {
-                    "sansface": __version__,
-                    "python": platform.python_version(),
-                    **{name: version(name) for name in ("torch", "numpy", "scikit-image", "trimesh")},
-                },
-                "config": self.config.as_dict(),
-            },
-        )
-
-    def _template(self) -> dict[str, Any] | None:
-        if self.template is None or self.placement is None:
-            return None
-        about = {"sha256": self.template.sha256, "source": self.template.source}
-        return about | {"identities": len(self.template.identities), "placement": asdict(self.placement)}
-
-
 @contextmanager
-def _interruptible(log: _Log) -> Iterator[None]:
+def _interruptible(record: Record) -> Iterator[None]:
     """The first Ctrl-C ends the training after a whole step; the second one works as ever."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: object) -> None:
-        log.stopped = True
+        record.stopped = True
         signal.signal(signal.SIGINT, previous)
 
     previous = signal.signal(signal.SIGINT, stop)
@@ -433,102 +260,3 @@ def chosen_device(name: str) -> torch.device:
             f"the device {name!r} is not to be had here; use --device auto or cpu."
         ) from error
     return device
-
-
-def _identity(
-    supervision: Supervision, config: AnyConfig, seed: int, template: Template | None
-) -> dict[str, Any]:
-    """What a run is known by: a checkpoint continues the same data, settings, seed and template only."""
-    data = hashlib.sha256()
-    for view in supervision.views:
-        for array in (view.target, view.shared, view.coverage, view.camera.K, view.camera.cam_from_world):
-            data.update(np.ascontiguousarray(array).tobytes())
-    sigma = supervision.operator
-    for kernel in (sigma.kernel_x, sigma.kernel_y):
-        data.update(np.ascontiguousarray(kernel).tobytes())
-    kinds = [view.kind.value for view in supervision.views]
-    words = [kinds, sigma.modulus, sigma.blur, sigma.window, supervision.tolerance, supervision.gain]
-    words += [supervision.share.value]
-    data.update(json.dumps(words).encode())
-    return {
-        "data": data.hexdigest(),
-        "config": _digest(config.as_dict()),
-        "seed": seed,
-        "template": template and template.sha256,
-    }
-
-
-def _digest(settings: Any) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _finished(out: Path, identity: dict[str, Any]) -> bool:
-    """Does `out` hold all of this very run already, and no checkpoint any more?"""
-    if (out / checkpoint.NAME).exists() or not (out / "config.json").exists():
-        return False
-    said = read_json(out / "config.json")
-    try:
-        of = {
-            "data": said["received"]["sha256"],
-            "config": _digest(said["config"]),
-            "seed": said["seed"],
-            "template": said["template"] and said["template"]["sha256"],
-        }
-        return said["status"] == "done" and of == identity
-    except (KeyError, TypeError):
-        return False
-
-
-def _resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | None:
-    """The checkpoint to go on from; None if the run ended before its first one and has to begin again."""
-    if not out.is_dir():
-        raise SansfaceError(f"there is no folder {out} to resume; start without --resume.")
-    if not (out / checkpoint.NAME).exists():
-        if any(path.name.removesuffix(".part") not in (*_BEGUN, checkpoint.NAME) for path in out.iterdir()):
-            raise SansfaceError(
-                f"there is no checkpoint in {out} to resume from, so what it holds is finished or another "
-                "run; start anew with --overwrite."
-            )
-        return None
-    kept = checkpoint.load(out / checkpoint.NAME)
-    for key, what in (
-        ("data", "another bundle"),
-        ("template", "another template"),
-        ("config", "other settings"),
-        ("seed", "another seed"),
-    ):
-        if kept.run.get(key) != identity[key]:
-            raise SansfaceError(
-                f"the run in {out} began with {what}; give the same, or start with --overwrite."
-            )
-    return kept
-
-
-_BEGUN = ("config.json", "metrics.jsonl", "pictures")
-"""All that a run has written before its first checkpoint."""
-
-_OURS = (
-    *(f"mesh.{suffix}" for suffix in FORMATS),
-    *("config.json", "metrics.jsonl", "score.json", "report.html", checkpoint.NAME),
-    *(f"pictures/{kind}*.png" for kind in pictures.KINDS),
-)
-
-_HALF_WRITTEN = tuple(f"{pattern}.part" for pattern in _OURS)
-
-
-def _clear(out: Path, patterns: tuple[str, ...]) -> None:
-    """Remove an earlier run's results, and nothing that is not ours."""
-    for pattern in patterns:
-        for path in out.glob(pattern):
-            path.unlink()
-
-
-def _rows_until(path: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics of the steps that the checkpoint knows."""
-    if not path.exists():
-        return []
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [row for row in rows if (row["stage"], row["step"]) <= (run["stage"], run["step"])]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SansfaceError(f"{path} is damaged; start anew with --overwrite.") from error

@@ -41,6 +41,8 @@ test-all: lint
 # All of docs/results.md: hours. The scripts can be run one by one.
 bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@capture="$${SANSFACE_CAPTURES:-../shared/captures}/lps"; [ ! -d "$$capture" ] || $(BIN)/python -m sansface \
+		bench paper "$$capture" -o build/tables --table stages --table all-rgb --table one-stage --seeds 0 1 2
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:

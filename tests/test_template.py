@@ -494,6 +494,9 @@ def test_a_template_knows_what_no_picture_shows(tmp_path, share):
     assert config["template"]["placement"]["how"] == "silhouettes"
     assert config["config"]["stage1"]["steps"] == 0
     assert (config["config"]["stage2"]["volume"] is None) == (share is Share.CAMERA)
+    plain, held = small_config(1, 2).stage2.smoothness, config["config"]["stage2"]["smoothness"]
+    times = {Share.OUTLINE: 0.5, Share.CAMERA: 4.0}[share]
+    assert (held["start"], held["end"]) == (times * plain.start, times * plain.end)
 
 
 def test_without_pictures_of_the_face_others_say_so(tmp_path):

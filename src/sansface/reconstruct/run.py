@@ -28,6 +28,10 @@ from sansface.surface.clean import decimate as decimated
 from sansface.surface.clean import largest_component
 from sansface.surface.mesh import FORMATS, Mesh, transform, write_mesh
 
+HOLD = {Share.OUTLINE: 0.5, Share.CAMERA: 4.0}
+"""Times the smoothness of the change from a template, where no picture of the face is compared. Outlines have
+less to average out than pictures; and where there are none, only the template knows what the face has."""
+
 
 class Interrupted(SansfaceError):
     """Ctrl-C: what was learnt so far has been written, and the run can be resumed."""
@@ -172,12 +176,9 @@ def suited(config: Config, supervision: Supervision, template: Template | None) 
     """
     stage = config.stage2
     if supervision.share is not Share.MODULUS:
-        # There is less to average out than where pictures are compared.
         if stage.smoothness is not None:
-            smoothness = stage.smoothness
-            stage = replace(
-                stage, smoothness=replace(smoothness, start=smoothness.start / 2, end=smoothness.end / 2)
-            )
+            times, ramp = HOLD[supervision.share], stage.smoothness
+            stage = replace(stage, smoothness=replace(ramp, start=times * ramp.start, end=times * ramp.end))
         if stage.targets == "sensitive":
             raise SansfaceError(
                 f"the preset {config.preset} compares pictures of the face, and of those the bundle shares "

@@ -213,6 +213,8 @@ def test_a_real_capture_becomes_pythons_bundle(browser, shared_captures):
         for frame in lps.frames[::3]
     )
     assert compared(browser, replace(lps, frames=frames, sphere=None)) <= 2e-3
+    # From 256 pixels on both blur first.
+    assert compared(browser, replace(lps, frames=lps.frames[::3]), resolution=256) <= 2e-3
 
 
 def test_photographs_as_cameras_write_them(browser, ball, tmp_path):

@@ -95,11 +95,15 @@ def all_rgb_for_longer(times: int, with_gradient: bool = False) -> Callable[[Con
     def change(config: Config) -> Config | None:
         if config.preset != "fast":
             return None
-        longer = _on_all_colours(config, config.stage2.gradient if with_gradient else 0.0)
-        steps = {f"stage{k}": {"steps": times * getattr(longer, f"stage{k}").steps} for k in (1, 2)}
-        return changed(longer, steps)
+        return longer(_on_all_colours(config, config.stage2.gradient if with_gradient else 0.0), times)
 
     return change
+
+
+def longer(config: Any, times: float) -> Any:
+    """The settings of either renderer with so many times the steps in both stages, rounded."""
+    stages = {"stage1": config.stage1, "stage2": config.stage2}
+    return changed(config, {name: {"steps": round(times * stage.steps)} for name, stage in stages.items()})
 
 
 def all_rgb_in_as_many_steps(config: Config) -> Config | None:

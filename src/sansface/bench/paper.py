@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from sansface.bench.baseline import baseline_supervision, whole_picture_supervision
 from sansface.bench.trials import TABLES, Trial
 from sansface.capture import Capture, Sphere
 from sansface.errors import SansfaceError
@@ -187,10 +186,8 @@ def run_trial(
     if (folder / RESULT).exists():
         return _read_result(folder / RESULT, known)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if trial.unprotected:
-        supervision = baseline_supervision(capture, protection)
-    elif trial.whole:
-        supervision = whole_picture_supervision(capture, protection)
+    if trial.given:
+        supervision = trial.given(capture, protection)
     else:
         # The seed draws noise and gain, too: benchmarks are no place to keep them secret.
         supervision = from_bundle(protect(capture, protection, rng=np.random.default_rng(seed)))

@@ -9,10 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from sansface.bench.baseline import all_rgb, all_rgb_for_longer, all_rgb_in_as_many_steps
+from sansface.bench.baseline import (
+    all_rgb,
+    all_rgb_for_longer,
+    all_rgb_in_as_many_steps,
+    baseline_supervision,
+    whole_picture_supervision,
+)
 from sansface.capture import Capture, Role
 from sansface.protect.operators import OPERATORS
-from sansface.reconstruct.config import Config
+from sansface.protect.pipeline import ProtectSettings
+from sansface.reconstruct.config import Config, changed
+from sansface.reconstruct.supervision import Supervision
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,7 @@ class Trial:
         config: of the preset's settings; None where the preset makes no difference of it.
         frames: of the capture; None where the capture has too few of a kind.
         protect: what differs from the default settings of `protect`.
-        unprotected: every frame's colour is given.
-        whole: σ is given of whole pictures, the outline included, as in the papers.
+        given: what the method learns from, in place of a bundle: more than one may hold.
         template: stage 2 begins from the package's own, in place of stage 1.
     """
 
@@ -33,8 +40,7 @@ class Trial:
     config: Callable[[Config], Config | None] = lambda config: config
     frames: Callable[[Capture], Capture | None] = lambda capture: capture
     protect: dict[str, Any] = field(default_factory=dict)
-    unprotected: bool = False
-    whole: bool = False
+    given: Callable[[Capture, ProtectSettings], Supervision] | None = None
     template: bool = False
 
 
@@ -76,18 +82,15 @@ def one_stage(colour: bool) -> Callable[[Config], Config]:
 
 
 def without_silhouettes(
-    change: Callable[[Config], Config | None] = lambda config: config,
+    of: Callable[[Config], Config | None] = lambda config: config,
 ) -> Callable[[Config], Config | None]:
     """No silhouettes beside the pictures; None for presets that do not see the background in their stead."""
 
-    def changed(config: Config) -> Config | None:
-        found = change(config) if config.background else None
-        if found is None:
-            return None
-        stages = {f"stage{k}": replace(getattr(found, f"stage{k}"), coverage=0.0) for k in (1, 2)}
-        return replace(found, **stages)
+    def change(config: Config) -> Config | None:
+        found = of(config) if config.background else None
+        return found and changed(found, {"stage1": {"coverage": 0.0}, "stage2": {"coverage": 0.0}})
 
-    return changed
+    return change
 
 
 def lipschitz(weight: float) -> Callable[[Config], Config]:
@@ -160,8 +163,8 @@ def half_the_neutral(capture: Capture) -> Capture | None:
 TWO_STAGES = Trial("two stages")
 TWO_STAGES_ON_TEMPLATE = Trial("a template in place of stage 1", template=True)
 STAGE_1 = Trial("stage 1 alone", without_stage(2))
-FULL = Trial("full RGB", all_rgb, unprotected=True)
-FULL_EQUAL = Trial("full RGB, equal steps", all_rgb_in_as_many_steps, unprotected=True)
+FULL = Trial("full RGB", all_rgb, given=baseline_supervision)
+FULL_EQUAL = Trial("full RGB, equal steps", all_rgb_in_as_many_steps, given=baseline_supervision)
 OPERATOR_TRIALS = tuple(
     Trial(f"operator {name}", protect={"operator": name}) for name in OPERATORS if name != "sobel"
 )
@@ -173,23 +176,33 @@ TABLES = {
         (
             TWO_STAGES,
             FULL,
-            Trial("full RGB, four times the steps", all_rgb_for_longer(4), unprotected=True),
-            Trial("full RGB and gradients, four times", all_rgb_for_longer(4, True), unprotected=True),
+            Trial("full RGB, four times the steps", all_rgb_for_longer(4), given=baseline_supervision),
+            Trial(
+                "full RGB and gradients, four times", all_rgb_for_longer(4, True), given=baseline_supervision
+            ),
             TWO_STAGES_ON_TEMPLATE,
-            Trial("full RGB on a template", all_rgb, unprotected=True, template=True),
+            Trial("full RGB on a template", all_rgb, given=baseline_supervision, template=True),
         ),
     ),
     "whole": Table(
         "As the papers share it: σ with the outline, and no silhouettes (table 2 and fig. 12)",
         (
             STAGE_1,
-            Trial("two stages, whole pictures", without_silhouettes(), whole=True),
-            Trial("gradients alone, whole pictures", without_silhouettes(one_stage(False)), whole=True),
-            Trial("colour and gradients, whole pictures", without_silhouettes(one_stage(True)), whole=True),
+            Trial("two stages, whole pictures", without_silhouettes(), given=whole_picture_supervision),
+            Trial(
+                "gradients alone, whole pictures",
+                without_silhouettes(one_stage(False)),
+                given=whole_picture_supervision,
+            ),
+            Trial(
+                "colour and gradients, whole pictures",
+                without_silhouettes(one_stage(True)),
+                given=whole_picture_supervision,
+            ),
             Trial(
                 "full RGB, whole pictures, equal steps",
                 without_silhouettes(all_rgb_in_as_many_steps),
-                unprotected=True,
+                given=baseline_supervision,
             ),
         ),
     ),

@@ -64,19 +64,17 @@ class Baseline:
 
     def run(self) -> None:
         require("sansface.reconstruct.run", extra="reconstruct")
-        from sansface.bench.baseline import baseline_config, baseline_supervision
+        from sansface.bench.baseline import baseline_config, baseline_supervision, longer
         from sansface.formats import read_capture
         from sansface.protect.pipeline import ProtectSettings
 
         config = with_settings(baseline_config(self.with_gradient, self.resolution, self.preset), self.set)
         if not 0 < self.steps_scale < float("inf"):
             raise SansfaceError(f"--steps-scale {self.steps_scale} is not above zero; give a number like 4.")
-        steps = {"stage1": config.stage1.steps, "stage2": config.stage2.steps}
-        scaled = [f"{stage}.steps={round(self.steps_scale * count)}" for stage, count in steps.items()]
         capture = read_capture(self.capture, self.format)
         warn(self.out)
         settings = ProtectSettings(resolution=self.resolution)
-        train(baseline_supervision(capture, settings), with_settings(config, scaled), self)
+        train(baseline_supervision(capture, settings), longer(config, self.steps_scale), self)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,10 @@ import { SCALE_STEPS } from "./contents.js";
 import { summaryOf } from "./describe.js";
 import { withoutFrame } from "./frame.js";
 import { norm } from "./linear.js";
-import { operatorNamed } from "./operators.js";
 import { readPhotograph } from "./photograph.js";
 import { disturbed, maskCodes, modulusOf, neutralCodes, reduced, sensitiveCodes } from "./reduce.js";
 import { Refusal, shown } from "./refusal.js";
-import { checkedSettings } from "./settings.js";
+import { checkedSettings, operatorOf } from "./settings.js";
 import { sphereFromCameras, sphereFromMasks } from "./sphere.js";
 
 const MIN_NEUTRAL = 2;
@@ -60,7 +59,7 @@ export async function smallOf(frame, given) {
   if (settings.share !== "modulus") {
     return { ...kept, sigma: new Float32Array(mask.length), shared: new Uint8Array(mask.length) };
   }
-  const { sigma, shared } = modulusOf(small, operatorNamed(settings.operator, settings.blur, settings.resolution));
+  const { sigma, shared } = modulusOf(small, operatorOf(settings));
   if (!shared.includes(1)) {
     throw new Refusal(
       `the photograph ${name} is all outline at ${settings.resolution} pixels, so nothing of it can be shared; ` +
@@ -87,7 +86,7 @@ export async function bundleOf(smalls, given) {
   const inWorld = {
     frames: smalls.map((small) => finished(small, sphere, scale, settings)),
     resolution: settings.resolution,
-    operator: operatorNamed(settings.operator, settings.blur, settings.resolution),
+    operator: operatorOf(settings),
     bits: settings.bits,
     scale,
     center: sphere.center,

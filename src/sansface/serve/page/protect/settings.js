@@ -84,6 +84,12 @@ export function checkedSettings(given) {
     "the capture's sphere is not a finite center and a positive radius; correct the capture.",
   );
   check(UNITS.includes(unit), `the unit ${shown(unit)} is not one of ${UNITS.join(", ")}; choose one.`);
-  operatorNamed(settings.operator, settings.blur, settings.resolution);
+  operatorOf(settings);
   return settings;
 }
+
+/**
+ * The operator with its blur; twin of `ProtectSettings.sigma`.
+ * @param {Settings} settings
+ */
+export const operatorOf = ({ operator, blur, resolution }) => operatorNamed(operator, blur, resolution);

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sansface.bench.write import markdown_table
+
 RUNS: dict[str, dict] = {
     "sobel": {},
     "scharr": {"operator": "scharr"},
@@ -90,12 +92,12 @@ def one(folder: Path, capture_name: str, run: str, seed: int) -> dict:
 def table(lines: list[dict]) -> str:
     """Every run: what is withheld, then mean ± standard deviation over the seeds and the ratio to Sobel's."""
     captures = list(dict.fromkeys(line["capture"] for line in lines)) or [DEMO]
-    head = [f"{name}: withheld | score, 1e-3 R | × sobel" for name in captures]
-    rows = [f"| | {' | '.join(head)} |", "|---" * (1 + 3 * len(captures)) + "|"]
-    for run in RUNS:
-        cells = [cell for name in captures for cell in _cells(lines, name, run)]
-        rows.append(f"| `{_option(run)}` | {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+    head = [cell for name in captures for cell in (f"{name}: withheld", "score, 1e-3 R", "× sobel")]
+    rows = [
+        [f"`{_option(run)}`", *(cell for name in captures for cell in _cells(lines, name, run))]
+        for run in RUNS
+    ]
+    return markdown_table(["", *head], rows)
 
 
 def _cells(lines: list[dict], capture: str, run: str) -> tuple[str, str, str]:

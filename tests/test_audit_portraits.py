@@ -9,7 +9,7 @@ import trimesh
 from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
 from sansface.audit.face_swap import SwapSettings
 from sansface.audit.portraits import FRONTAL, mesh_views, photographed, portraits, protected_views, window
-from sansface.bench.audit_papers import attributes, face_swaps, histogram, recognition, table, transfers
+from sansface.bench.audit_papers import attributes, face_swaps, histogram, recognition, transfers
 from sansface.bench.sittings import artefacts, read_sitting, with_runs
 from sansface.capture import Role
 from sansface.errors import SansfaceError
@@ -144,10 +144,6 @@ def test_a_table_of_recognition_says_where_the_control_fails(tmp_path):
         attributes(sittings, known, [], np.random.default_rng(0))
     with pytest.raises(SansfaceError, match="are not known"):
         attributes(sittings, {}, [], np.random.default_rng(0))
-
-
-def test_markdown():
-    assert table(("a", "b"), [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 
 
 @pytest.mark.slow

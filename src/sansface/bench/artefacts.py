@@ -6,8 +6,6 @@ OUT/rows/KIND.json          what was measured of one kind of artefact, each once
 OUT/artefacts.md, .csv      all of it
 """
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +14,16 @@ from typing import Any
 from sansface.audit.artefacts.material import Material
 from sansface.audit.artefacts.rows import KINDS, Found, Row
 from sansface.audit.scores import Rate, percent
+from sansface.bench.write import as_csv, markdown_table
 from sansface.errors import SansfaceError
 from sansface.files import read_json, write_json, write_text
 from sansface.recognise.recogniser import Recogniser
 from sansface.reconstruct.config import AnyConfig
 
+COLUMNS = (
+    *("artefact", "enrolled", "attacker", "shown"),
+    *("rank1", "low", "high", "tries", "chance", "chance_low", "chance_high"),
+)
 LEAST = 4
 """People: half of them are the background of the others."""
 
@@ -71,49 +74,44 @@ def artefact_rows(
             write_json(path, known | {"rows": [asdict(row) for row in one.rows], "more": one.more})
         found[kind] = _read(path, known)
         write_text(out / "artefacts.md", markdown(found))
-        write_text(out / "artefacts.csv", as_csv(found))
+        write_text(out / "artefacts.csv", as_csv(COLUMNS, _numbers(found)))
     progress(1.0, "done")
     return [row for one in found.values() for row in one.rows]
 
 
 def markdown(found: dict[str, Found]) -> str:
     """All rows, then what is no rank-1."""
-    lines = _head("artefact", "enrolled", "attacker", "shown", "rank-1, %", "guessing, %")
+    rows = []
     for row in (row for one in found.values() for row in one.rows):
-        rank1 = percent(row.rank1)
-        guessing = percent(Rate(row.chance, row.low, row.high, row.rank1.tries))
-        lines.append(_line(row.artefact, row.enrolled, row.attacker, row.shown, rank1, guessing))
+        guessing = Rate(row.chance, row.low, row.high, row.rank1.tries)
+        told = [row.artefact, row.enrolled, row.attacker, row.shown]
+        rows.append([*told, percent(row.rank1), percent(guessing)])
+    tables = [markdown_table((*COLUMNS[:4], "rank-1, %", "guessing, %"), rows)]
     if "links" in found:
-        lines += ["", *_head("two bundles of one person", "EER, %", "TAR, % at FMR 0.1", "at 0.01")]
+        rows = []
         for name, said in found["links"].more["links"].items():
             rates = [said["error"], *said["matched"]]
-            lines.append(_line(name, *(percent(Rate(**rate)) for rate in rates)))
+            rows.append([name, *(percent(Rate(**rate)) for rate in rates)])
+        columns = ["two bundles of one person", "EER, %", "TAR, % at FMR 0.1", "at 0.01"]
+        tables.append(markdown_table(columns, rows))
     if "protected" in found:
-        lines += ["", *_head("azimuth, °", "height, °", "rank-1 of one protected picture, %")]
-        for at in sorted(found["protected"].more["directions"], key=lambda one: one["azimuth"]):
-            lines.append(_line(f"{at['azimuth']:.0f}", f"{at['height']:.0f}", f"{100 * at['rank1']:.1f}"))
-    return "\n".join(lines) + "\n"
+        rows = [
+            [f"{at['azimuth']:.0f}", f"{at['height']:.0f}", f"{100 * at['rank1']:.1f}"]
+            for at in sorted(found["protected"].more["directions"], key=lambda one: one["azimuth"])
+        ]
+        columns = ["azimuth, °", "height, °", "rank-1 of one protected picture, %"]
+        tables.append(markdown_table(columns, rows))
+    return "\n".join(tables)
 
 
-def _head(*cells: str) -> list[str]:
-    return [_line(*cells), "|" + "---|" * len(cells)]
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def as_csv(found: dict[str, Found]) -> str:
-    """All rows."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    head = ["artefact", "enrolled", "attacker", "shown"]
-    writer.writerow([*head, "rank1", "low", "high", "tries", "chance", "chance_low", "chance_high"])
+def _numbers(found: dict[str, Found]) -> list[list[Any]]:
+    """The rows under `COLUMNS`."""
+    rows = []
     for row in (row for one in found.values() for row in one.rows):
         rate = row.rank1
         told = [rate.value, rate.low, rate.high, rate.tries, row.chance, row.low, row.high]
-        writer.writerow([row.artefact, row.enrolled, row.attacker, row.shown, *told])
-    return text.getvalue()
+        rows.append([row.artefact, row.enrolled, row.attacker, row.shown, *told])
+    return rows
 
 
 def _read(path: Path, known: dict[str, Any]) -> Found:

@@ -7,7 +7,6 @@ They are those of Kong et al., Do Not DeepFake Me (AAAI 2025): recognition accur
 A recogniser that fails on clear pictures of the same heads is said to fail, in place of its number.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -43,6 +42,7 @@ from sansface.audit.scores import Rate, Threshold, calibrated, percent, similari
 from sansface.audit.split import split
 from sansface.audit.transfer import taken_for
 from sansface.bench.sittings import KINDS, Sitting, artefacts
+from sansface.bench.write import as_png, markdown_table
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.protect.pipeline import ProtectSettings
@@ -120,7 +120,7 @@ def perceptual(
         found = perceptual_ratio(colour, modulus, np.arange(len(first)), rng)
         rows.append([recogniser.name, f"{found.colour:.3f}", f"{found.modulus:.3f}", _number(found.ratio)])
     rows.append(["LPIPS of the paper", "4.637", "4.205", "1.10"])
-    return table(("network", "colours", "moduli", "ratio"), rows)
+    return markdown_table(("network", "colours", "moduli", "ratio"), rows)
 
 
 def attributes(
@@ -165,7 +165,7 @@ def attributes(
     rows.append(
         ["guessing", *(f"{100 * one:.0f}" for one in truth.mean(axis=0)), f"{100 * truth.mean():.1f}"]
     )
-    return table(("pictures", *names, "mean"), rows), found
+    return markdown_table(("pictures", *names, "mean"), rows), found
 
 
 def face_swaps(
@@ -207,7 +207,7 @@ def face_swaps(
                 # Originals did not bring the source nearer to the target: of renderings that proves nothing.
                 shown_cells[2:-1] = ["swap too weak"] * len(shown_cells[2:-1])
             rows.append([f"{source.name} → {target.name}", recogniser.name, *shown_cells])
-    return table(
+    return markdown_table(
         ("swap", "recogniser", "source", "originals", "full-RGB renderings", "our renderings", "target"), rows
     )
 
@@ -251,7 +251,7 @@ def transfers(
                     ]
                 )
     columns = ("recogniser", "radiance", "geometry of", "radiance of", "distance to geometry's")
-    return table((*columns, "to radiance's", "likest", "matches"), rows)
+    return markdown_table((*columns, "to radiance's", "likest", "matches"), rows)
 
 
 def histogram(found: Mapping[str, Accuracy], title: str) -> bytes:
@@ -273,14 +273,7 @@ def histogram(found: Mapping[str, Accuracy], title: str) -> bytes:
         axes.set_yticks([])
     panels[0].legend(frameon=False, fontsize=7)
     panels[-1].set_xlabel(f"{title}: cosine distance to clear pictures")
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
-    """Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), *rows)) + "\n"
+    return as_png(figure)
 
 
 def _accuracies(
@@ -320,7 +313,7 @@ def _recognition_table(found: Mapping[str, Mapping[str, Accuracy]]) -> Markdown:
                 ]
             )
     columns = ("recogniser", "shown", "pictures", "accuracy, %", "false matches, %", "rank-1, %")
-    return table((*columns, "distance, same", "other"), rows)
+    return markdown_table((*columns, "distance, same", "other"), rows)
 
 
 def _embedded(views: Sequence[Sequence[Portrait]], recogniser: Recogniser) -> tuple[np.ndarray, np.ndarray]:

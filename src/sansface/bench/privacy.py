@@ -4,7 +4,6 @@ Every trial is attacked on people of the user's own choosing by `audit.run`, and
 with a true mesh by `bench.paper`. The strongest attacker who sees a single picture counts.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from sansface.audit.people import People, read_people
 from sansface.audit.run import Audit, applicable, audit, finer, placing
 from sansface.bench.paper import Subject, run_trial
 from sansface.bench.trials import Trial
+from sansface.bench.write import as_png, markdown_table
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.files import read_json, write_json, write_text, written_beside
@@ -173,7 +173,7 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
     """Markdown: a way a line, what attackers name, and the score on each capture over standard's."""
     captures = list(dict.fromkeys(name for of in scores.values() for name in of))
     head = ["protection", "one picture, %", "all pictures, %", "× chance", "by skin, %", *captures]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = []
     for way in dict.fromkeys(leak.way for leak in found):
         mine = [leak for leak in found if leak.way == way]
         cells = [f"`{way}`", "nothing is shared", "–", "–", "–"]
@@ -190,15 +190,16 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
             values, plain = scores.get(way, {}).get(name), scores.get(STANDARD, {}).get(name)
             ratio = f" (× {np.mean(values) / np.mean(plain):.2f})" if values and plain else ""
             cells.append(f"{1e3 * np.mean(values):.2f}{ratio}" if values else "")
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(cells)
     seeds = ", ".join(str(seed) for seed in sorted({leak.seed for leak in found}))
     told = f"Score in 1e-3 R; attacks with seeds {seeds}; by skin: darkest / middle / lightest third."
-    return "\n".join([*lines, "", told, ""])
+    return f"{markdown_table(head, lines)}\n{told}\n"
 
 
 def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> bytes:
     """PNG: how often the right person is named, against the score over standard's, mean over captures."""
-    drawing = require("matplotlib.figure", extra="bench").Figure(figsize=(7, 4.5), layout="constrained")
+    plt = require("matplotlib.figure", extra="bench")
+    drawing = plt.Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = drawing.subplots()
     for way in dict.fromkeys(leak.way for leak in found):
         mine = [leak.single or leak.chance for leak in found if leak.way == way]
@@ -218,9 +219,7 @@ def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> 
     axes.xaxis.set_minor_formatter("{x:g}")
     axes.margins(x=0.15)  # for the names
     axes.set_ylim(bottom=-2)
-    file = io.BytesIO()
-    drawing.savefig(file, format="png", dpi=150, metadata={"Software": None})
-    return file.getvalue()
+    return as_png(drawing)
 
 
 def write(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]], out: Path) -> str:

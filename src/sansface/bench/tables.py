@@ -1,7 +1,5 @@
 """A table's results as Markdown, CSV and pictures."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 
 from sansface.bench.paper import Result, Subject, place
 from sansface.bench.trials import Table
+from sansface.bench.write import as_csv, as_png, markdown_table
 from sansface.capture import Camera, Role
 from sansface.evaluate.geometry import error_per_vertex
 from sansface.evaluate.pictures import heat_map, render_mesh, side_by_side
@@ -34,7 +33,8 @@ def write_table(
     chosen = [result for result in results if result.trial in names]
     text = markdown(table, chosen)
     write_text(out / f"{name}.md", text)
-    write_text(out / f"{name}.csv", as_csv(chosen))
+    lines = [[getattr(result, column) for column in COLUMNS] for result in chosen]
+    write_text(out / f"{name}.csv", as_csv(COLUMNS, lines))
     if chosen:
         write_png(out / f"{name}.png", sheet(table, chosen, subjects, out))
     if table.over and len({result.trial for result in chosen}) > 1:
@@ -55,30 +55,21 @@ def markdown(table: Table, results: Sequence[Result]) -> str:
     metrics.append(("as H3DS measures, 1e-3 R (vertex to vertex, aligned in scale too)", 1e3, "h3ds"))
     lines = [f"# {table.title}", ""]
     for title, unit, field in metrics:
-        lines += [f"**{title}**; seeds {', '.join(map(str, seeds))}", ""]
-        lines += [f"| | {' | '.join(captures)} | mean |", "|---" * (len(captures) + 2) + "|"]
+        rows = []
         for trial in table.trials:
             cells = [_values(results, trial.name, capture, field) * unit for capture in captures]
             if not any(len(cell) for cell in cells):
-                lines.append(f"| {trial.name} |{' – |' * (len(captures) + 1)}")
+                rows.append([trial.name, *"–" * (len(captures) + 1)])
                 continue
             means = [cell.mean() for cell in cells if len(cell)]
             # A mean over some captures only would not compare with the other rows.
             mean = f"{np.mean(means):.3f}" if len(means) == len(captures) else "–"
-            lines.append(f"| {trial.name} | {' | '.join(map(_cell, cells))} | {mean} |")
-        lines.append("")
+            rows.append([trial.name, *map(_cell, cells), mean])
+        lines += [f"**{title}**; seeds {', '.join(map(str, seeds))}", ""]
+        lines.append(markdown_table(["", *captures, "mean"], rows))
     vertices = sorted({result.h3ds_vertices for result in results})
     lines += [f"H3DS's distance depends on a mesh's vertices: {vertices[0]} to {vertices[-1]} here.", ""]
     return "\n".join(lines)
-
-
-def as_csv(results: Sequence[Result]) -> str:
-    """One line a run."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(result, column) for column in COLUMNS] for result in results)
-    return text.getvalue()
 
 
 def sheet(table: Table, results: Sequence[Result], subjects: Sequence[Subject], out: Path) -> np.ndarray:
@@ -125,9 +116,7 @@ def curve(table: Table, results: Sequence[Result]) -> bytes:
         axes.set_xticks(numbers, [f"{number:g}" for number in numbers])
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+    return as_png(figure)
 
 
 def _number(name: str) -> float:

@@ -1,7 +1,5 @@
 """What was measured, as Markdown, CSV and a figure."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
@@ -11,6 +9,7 @@ from sansface.bench.deidentify.attackers import Attack
 from sansface.bench.deidentify.keyed import Keyed
 from sansface.bench.deidentify.matched import Matched
 from sansface.bench.deidentify.measure import Row
+from sansface.bench.write import as_csv, as_png, markdown_table
 from sansface.deidentify.methods import KEYED, KINDS
 from sansface.extras import require
 from sansface.files import write_text, written_beside
@@ -200,21 +199,16 @@ def curves(rows: Mapping[str, Row]) -> bytes:
         grid[-1, column].set_xlabel(KINDS[kind].unit, fontsize=7)
     if grid[0, 0].get_legend_handles_labels()[1]:
         grid[0, 0].legend(frameon=False, fontsize=6)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+    return as_png(figure)
 
 
 def write(
     name: str, title: str, columns: Sequence[str], lines: Cells, out: Path, figure: bytes | None = None
 ) -> str:
     """OUT/name.md, .csv, and .png if there is a figure; returns the Markdown."""
-    rows = (columns, ["---"] * len(columns), *lines)
-    text = f"# {name}\n\n{title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    text = f"# {name}\n\n{title}\n\n{markdown_table(columns, lines)}"
     write_text(out / f"{name}.md", text)
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([columns, *lines])
-    write_text(out / f"{name}.csv", file.getvalue())
+    write_text(out / f"{name}.csv", as_csv(columns, lines))
     if figure is not None:
         with written_beside(out / f"{name}.png") as part:
             part.write_bytes(figure)

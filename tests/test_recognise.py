@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from sansface.audit.attackers.layers import layers_of
 from sansface.audit.people import CLEAR
 from sansface.audit.scores import similarities
 from sansface.errors import SansfaceError
@@ -44,6 +45,17 @@ def tensor(name: str, sizes: list[int | str]) -> bytes:
 
 def node(kind: str, into: list[str], out: str) -> bytes:
     return block(1, b"".join(block(1, name) for name in into) + block(2, out) + block(4, kind))
+
+
+def last(height: int | str, width: int | str) -> bytes:
+    """A model as deepface's are: (n, height, width, 3) in, the mean of each channel out."""
+    perm = block(1, "perm") + b"".join(number(8, axis) for axis in (0, 3, 1, 2)) + number(20, 7)
+    graph = block(1, block(1, "x") + block(2, "planes") + block(4, "Transpose") + block(5, perm))
+    graph += node("GlobalAveragePool", ["planes"], "pooled") + node("Flatten", ["pooled"], "y")
+    graph += (
+        block(2, "last") + block(11, tensor("x", ["n", height, width, 3])) + block(12, tensor("y", ["n", 3]))
+    )
+    return number(1, 8) + block(7, graph) + block(8, block(1, "") + number(2, 13))
 
 
 def means(side: int | str, batch: int | str = "n", flat: bool = True, less: bool = False) -> bytes:
@@ -89,6 +101,39 @@ def test_models_of_insightface_say_themselves_what_they_take(tmp_path: Path):
     )
     path.write_bytes(means(112))
     np.testing.assert_allclose(recogniser(f"insightface:{path}").embed(face), [[0.2, 0.4, 0.6]], rtol=1e-3)
+
+
+def test_models_of_deepface_take_blue_first_and_a_box_of_their_own(tmp_path: Path):
+    """As deepface itself gives them values: (byte / 255) of BGR, the channel last."""
+    path = tmp_path / "facenet_weights.onnx"
+    path.write_bytes(last(160, 160))
+    known = recogniser(f"deepface:{path}")
+    colours = np.random.default_rng(0).random((9, 3)).astype(np.float32)
+    faces = np.broadcast_to(colours[:, None, None], (9, 160, 160, 3))
+    np.testing.assert_allclose(known.embed(faces), colours[:, ::-1], rtol=1e-3)
+    assert (known.name, known.placing.side) == ("facenet_weights", 160)
+    right, left, *_ = known.placing.landmarks
+    np.testing.assert_allclose(left - right, (0.324 * 160, 0), atol=0.4)
+    path.write_bytes(last(112, 112))
+    assert layers_of([recogniser(f"deepface:{path}")]) == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (last(55, 47), r"takes an input of \? × 55 × 47 × 3, not 1 × side × side × 3"),
+        (last("h", "w"), r"takes an input of \? × \? × \? × 3, not"),
+        (means(112), r"takes an input of \? × 3 × 112 × 112, not"),
+        (b"hello", r"is no ONNX file that can be read"),
+        (None, r"is missing; get one \(.*deepface_models"),
+    ],
+)
+def test_what_deepface_would_not_take(tmp_path: Path, model: bytes | None, words: str):
+    path = tmp_path / "deepid_weights.onnx"
+    if model is not None:
+        path.write_bytes(model)
+    with pytest.raises(SansfaceError, match=words):
+        recogniser(f"deepface:{path}")
 
 
 def test_the_same_face_alone_and_among_others(network: Path):

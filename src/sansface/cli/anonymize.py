@@ -42,7 +42,8 @@ class Anonymize:
     cover: Flag = False
     """Black out what looks like a face and cannot be changed (profiles, small ones); else it is an error."""
     recogniser: str = "edgeface"
-    """edgeface, mobilefacenet, onnx:PATH, insightface:PATH, dlib:PATH: by whose embedding faces are known."""
+    """By whose embedding faces are known: edgeface, mobilefacenet, onnx:PATH, insightface:PATH,
+    deepface:PATH, dlib:PATH."""
     threshold: float | None = None
     """Distance, 0 to 2, up to which two faces count as one person; else for a false-match rate of 1e-3."""
     overwrite: Flag = False

@@ -27,7 +27,8 @@ class Audit:
     out: Out
     """Folder for audit.json and report.html."""
     recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
-    """edgeface, mobilefacenet, gradients (which needs no weights), onnx:PATH, insightface:PATH, dlib:PATH."""
+    """edgeface, mobilefacenet, gradients (which needs no weights), onnx:PATH, insightface:PATH,
+    deepface:PATH, dlib:PATH."""
     attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
     """naive, outlines, parrot, reverse, search, in the order of what they cost. outlines needs the extra
     faces; of a bundle without gradient magnitudes it is all that there is to attack."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from sansface.errors import SansfaceError
 from sansface.recognise.dlib_network import DlibNetwork
 from sansface.recognise.gradients import Gradients
-from sansface.recognise.onnx import OnnxRecogniser, edgeface, insightface, mobilefacenet
+from sansface.recognise.onnx import OnnxRecogniser, deepface, edgeface, insightface, mobilefacenet
 from sansface.recognise.recogniser import Recogniser
 
 OURS: dict[str, Callable[[], Recogniser]] = {
@@ -18,6 +18,7 @@ OURS: dict[str, Callable[[], Recogniser]] = {
 BY_PATH: dict[str, Callable[[Path], Recogniser]] = {
     "onnx": OnnxRecogniser,
     "insightface": insightface,
+    "deepface": deepface,
     "dlib": DlibNetwork,
 }
 """With the path of the weights, name:path."""

@@ -15,7 +15,7 @@ import numpy as np
 from sansface.audit.attackers.descriptors import even
 from sansface.errors import SansfaceError
 from sansface.recognise.align import EYES, SIDE
-from sansface.recognise.onnx import OnnxRecogniser
+from sansface.recognise.onnx import OnnxRecogniser, planes
 from sansface.recognise.protocol_buffers import fields, first, messages, written
 from sansface.recognise.recogniser import Recogniser
 
@@ -85,10 +85,10 @@ def inner_layers(recogniser: OnnxRecogniser) -> "InnerLayers":
     """What lies inside, for a parrot to learn from.
 
     Raises:
-        SansfaceError: it has no layers of that kind, or takes pictures of another size than 112.
+        SansfaceError: it has no layers of that kind, or takes pictures of another size than 112 or no planes.
     """
-    if recogniser.placing.side != SIDE:
-        raise SansfaceError(f"{recogniser.weights} takes no pictures of {SIDE} pixels; give another file.")
+    if recogniser.placing.side != SIDE or recogniser.order is not planes:
+        raise SansfaceError(f"{recogniser.weights} takes no planes of {SIDE} pixels; give another file.")
     return InnerLayers(recogniser.weights, recogniser.mean / 255, 255 / recogniser.scale)
 
 

@@ -199,6 +199,26 @@ def test_the_command_says_it_all_and_exits_with_three(lump, tmp_path, capsys):
 # --- the parts against what is known in closed form ---
 
 
+def test_masks_without_an_outline_are_named(capture, tmp_path):
+    """One pixel, and all but a rim: of neither is anything left to hold against the others."""
+    frames = list(capture.frames)
+    for number, rim in ((3, SIZE), (8, 1)):
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        mask[rim:-rim, rim:-rim] = 255
+        mask[:1, :1] = 255
+        path = tmp_path / f"{number}.png"
+        assert cv2.imwrite(str(path), mask)
+        frames[number] = replace(frames[number], mask=path)
+    report = check_capture(replace(capture, frames=tuple(frames))).report
+    assert [finding.frames for finding in report.findings if finding.kind == "mask"] == [
+        (report.names[3],),
+        (report.names[8],),
+    ]
+    nothing = tuple(replace(frame, mask=tmp_path / "3.png") for frame in capture.frames)
+    found = check_capture(replace(capture, frames=nothing)).report.findings
+    assert sum(finding.kind == "mask" for finding in found) == VIEWS
+
+
 def test_signed_distance_and_outline_of_a_disc():
     rows, columns = np.mgrid[:120, :120] + 0.5
     place, radius = np.array([61.3, 58.7]), 40.2

@@ -69,6 +69,7 @@ def written(
     stamps: list[int] | None = None,
     turned: int = 0,
     sound: str = "aac",
+    layout: str = "mono",
     pictures: str = "libx264",
     pixels: str = "yuv420p",
 ) -> Path:
@@ -85,7 +86,7 @@ def written(
             if turned:
                 stream.set_display_rotation(turned)
         if sound:
-            tone = film.add_stream(sound, rate=44100, layout="mono")
+            tone = film.add_stream(sound, rate=44100, layout=layout)
             tone.metadata["title"] = CANARY
         chapter = {"id": 1, "start": 0, "end": 200, "time_base": Fraction(1, 1000)}
         film.set_chapters([{**chapter, "metadata": {"title": CANARY}}])
@@ -202,11 +203,20 @@ def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
         Film(tmp_path / "none.mp4")
 
 
-def test_sound_that_does_not_go_into_the_file_is_said(tmp_path: Path) -> None:
-    source = written(tmp_path / "film.mkv", landscape(3), sound="wavpack")
-    with pytest.raises(SansfaceError, match=r"wavpack.*\.mkv"):
-        copied(source, tmp_path / "out.mp4")
-    copied(source, tmp_path / "out.mkv")
+@pytest.mark.parametrize("sound", ["wavpack", "pcm_s16le"])
+def test_sound_that_does_not_go_into_the_file_is_said(tmp_path: Path, sound: str) -> None:
+    """Of the first there can be no stream; of the other, whose channels have no places, no whole file."""
+    film = Film(written(tmp_path / "film.mkv", landscape(3), sound=sound, layout="stereo"))
+    with pytest.raises(SansfaceError, match=rf"{sound}.*\.mkv"):
+        film.check_sounds("mp4")
+    film.check_sounds("matroska")
+    copied(film.path, tmp_path / "out.mkv")
+
+
+def test_sound_that_goes_into_neither_file(tmp_path: Path) -> None:
+    film = Film(written(tmp_path / "film.avi", landscape(3), sound="adpcm_ms"))
+    with pytest.raises(SansfaceError, match="adpcm_ms .* convert the sound to AAC first"):
+        film.check_sounds("matroska")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:

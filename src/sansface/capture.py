@@ -190,7 +190,7 @@ class Sphere:
         object.__setattr__(self, "center", _array(self.center, (3,), "the sphere's center"))
         try:
             radius = float(self.radius)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             radius = 0.0
         if not 0 < radius < float("inf"):
             raise SansfaceError(
@@ -198,7 +198,9 @@ class Sphere:
             )
         object.__setattr__(self, "radius", radius)
         if self.source not in ("masks", "cameras", "given"):
-            raise SansfaceError(f"the sphere's source {self.source!r} is not one of masks, cameras, given.")
+            raise SansfaceError(
+                f"the sphere's source {str(self.source)[:40]!r} is not one of masks, cameras, given."
+            )
 
 
 @dataclass(frozen=True, eq=False)

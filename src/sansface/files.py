@@ -7,6 +7,7 @@ operating system becomes one sentence that names the file and what to do.
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -159,3 +160,38 @@ def fresh_folder(path: str | Path, overwrite: bool = False) -> Path:
     except OSError as error:
         raise SansfaceError(os_error_sentence("make the folder", path, error)) from error
     return path
+
+
+@contextmanager
+def folder_beside(path: str | Path) -> Iterator[Path]:
+    """Give a new folder `name.part` to fill; it becomes `path` if the body succeeds, and is removed if not.
+
+    Args:
+        path: new or empty; if the body fails it is as it was.
+
+    Raises:
+        SansfaceError: `path` holds something, `name.part` is in the way, disk full, no permission.
+    """
+    path = Path(path).resolve()
+    new = not path.exists()
+    part = fresh_folder(path).with_name(path.name + ".part")
+    try:
+        try:
+            part.mkdir()
+        except FileExistsError:
+            # Never removed: it may be the user's own, and only he can tell.
+            raise SansfaceError(
+                f"{part} is in the way, perhaps of an interrupted run; remove or rename it."
+            ) from None
+        try:
+            yield part
+            path.rmdir()  # it is empty, and in the way on some systems
+            part.rename(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise SansfaceError(os_error_sentence("write", path, error)) from error
+    finally:
+        with suppress(OSError):
+            if new:
+                path.rmdir()  # succeeds only while it is empty: nothing was written

@@ -43,6 +43,8 @@ def carve(silhouettes: Sequence[Silhouette], frames: Sequence[int], sphere: Sphe
     side = 2 * EDGE * sphere.radius / VOXELS
     carver = np.full(len(points), -1)
     for frame in frames:
+        if not len(points):
+            break
         camera = silhouettes[frame].camera
         P = camera.K @ camera.cam_from_world[:3]
         rows = [(points @ row[:3] + row[3])[:, None] for row in P]

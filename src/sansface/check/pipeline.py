@@ -70,6 +70,7 @@ def check_capture(
     around = coverage(capture, sphere)
     away = [k for k, camera in enumerate(cameras) if not faces(camera, sphere)]
     findings = [_facing_away(called[k]) for k in away]
+    findings += [_no_outline(view.name) for view in views if view.masked and view.silhouette is None]
     notes: list[str] = []
     scale = np.array([view.scale for view in views])
 
@@ -131,6 +132,14 @@ def _facing_away(name: str) -> Finding:
         "out."
     )
     return Finding("facing", (name,), sentence)
+
+
+def _no_outline(name: str) -> Finding:
+    sentence = (
+        f"the mask of {name} has no outline inside the picture: it covers next to nothing, or all but a rim; "
+        "draw it again or leave the photograph out."
+    )
+    return Finding("mask", (name,), sentence)
 
 
 def _without_masks(masked: int, frames: int, away: int) -> str:

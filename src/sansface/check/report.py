@@ -16,7 +16,7 @@ class Finding:
     """Something that would spoil a run.
 
     Attributes:
-        kind: facing, mirrored, focal, pose, disagreement, gap or scale.
+        kind: facing, mask, mirrored, focal, pose, disagreement, gap or scale.
         frames: the photographs that it is about; none where it is about all.
         sentence: what is wrong and what to do.
     """

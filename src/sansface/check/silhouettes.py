@@ -52,17 +52,19 @@ class Silhouette:
     size: float
 
 
-def silhouette(camera: Camera, coverage: np.ndarray, rays: int = RAYS) -> Silhouette:
-    """Prepare a mask.
+def silhouette(camera: Camera, coverage: np.ndarray, rays: int = RAYS) -> Silhouette | None:
+    """Prepare a mask; None if no outline lies inside the picture.
 
-    camera: without distortion.  coverage: (h, w) in [0, 1], with subject and background in it.
+    camera: without distortion.  coverage: (h, w) in [0, 1].
     """
     inside = (coverage >= 0.5).astype(np.uint8)
     distance = _signed_distances(coverage)
     contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    points = max(contours, key=cv2.contourArea)[:, 0]
+    points = max((contour[:, 0] for contour in contours), key=cv2.contourArea, default=np.zeros((0, 2), int))
     h, w = inside.shape
     points = points[((points >= 2) & (points < (w - 2, h - 2))).all(axis=1)]
+    if not len(points):
+        return None
     points = points[np.linspace(0, len(points), min(rays, len(points)), endpoint=False).astype(int)]
     column, row = points.T
     smooth = cv2.GaussianBlur(distance, (0, 0), 1.5)

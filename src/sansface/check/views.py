@@ -23,7 +23,8 @@ class View:
     Attributes:
         name: of the photograph, for the user's own screen.
         camera: reduced and without distortion.
-        silhouette: None where there is no mask.
+        silhouette: None where there is no mask, or one without an outline.
+        masked: there is a mask.
         features: of the photograph, inside the mask if there is one.
         scale: pixels of the photograph in one of the reduced ones.
     """
@@ -31,6 +32,7 @@ class View:
     name: str
     camera: Camera
     silhouette: Silhouette | None
+    masked: bool
     features: Features
     scale: float
 
@@ -60,6 +62,7 @@ def _view(name: str, frame: Frame) -> View:
         name,
         small.camera,
         silhouette(small.camera, small.coverage) if masked else None,
+        masked,
         features(grey, inside if masked else None),
         frame.camera.width / small.camera.width,
     )

@@ -72,9 +72,15 @@ class Masks:
 
     def run(self) -> None:
         from sansface.faces.segment import make_masks
-        from sansface.formats import read_capture
+        from sansface.formats import FORMATS, read_capture, recognise
 
         capture = read_capture(self.capture, self.format)
+        name = self.format or recognise(self.capture)
+        if not FORMATS[name].masks and any(frame.mask is None for frame in capture.frames):
+            raise SansfaceError(
+                f"the format {name} has its own place for masks, in which none is drawn here; sansface "
+                f"convert {self.capture} first."
+            )
         with progress_bar("drawing masks") as show:
             counts = make_masks(
                 capture, self.capture, self.overwrite, lambda done, frames: show(done / frames)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from sansface.cli.words import FRAME_SUFFIX, CaptureFormat, Flag, Out, check_free
+from sansface.cli.words import FRAME_SUFFIX, CaptureFormat, Flag, Out, check_free, check_two
 from sansface.errors import SansfaceError
 from sansface.progress import progress_bar
 
@@ -61,6 +61,7 @@ class Protect:
     """Replace the bundle, its frame and the sheet, if they exist."""
 
     def run(self) -> None:
+        from sansface.files import written_beside
         from sansface.formats import read_capture
         from sansface.protect.bundle import bundle_bytes, bundle_digest, write_bundle
         from sansface.protect.describe import summary
@@ -88,9 +89,11 @@ class Protect:
         frame_out = self.frame_out or self.out.with_suffix(FRAME_SUFFIX)
         if not self.share_frame:
             check_free(frame_out, self.overwrite)
+            check_two(self.out, frame_out)
         if self.sheet is not None:
             check_free(self.sheet, self.overwrite)
             check_apart(self.sheet, self.out)
+            check_two(self.sheet, frame_out)
         capture = read_capture(self.capture, self.format)
         with progress_bar("protecting") as show:
             bundle = protect(capture, settings, lambda done, frames: show(done / frames))
@@ -98,8 +101,11 @@ class Protect:
             write_sheet(before_after(capture, bundle), self.sheet, self.out)
         if not self.share_frame:
             bundle, frame = without_frame(bundle)
-            write_frame(frame, frame_out, bundle_digest(bundle))
-        write_bundle(bundle, self.out)
+            with written_beside(frame_out) as part:  # renamed after the bundle is: neither without the other
+                write_frame(frame, part, bundle_digest(bundle))
+                write_bundle(bundle, self.out)
+        else:
+            write_bundle(bundle, self.out)
         print(summary(bundle))
         if not self.share_frame:
             print(f"{frame_out}: the way back to your frame and unit. Keep it; it is not for the server.")

@@ -42,8 +42,16 @@ def numbered_pngs(out: Path, count: int, overwrite: bool) -> list[Path]:
     return [folder / f"{number:03d}.png" for number in range(count)]
 
 
+def check_two(one: Path, other: Path) -> None:
+    """Before any work: are two results two files?"""
+    if one.resolve() == other.resolve():
+        raise SansfaceError(f"{one} and {other} are one file for two results; give one of them another name.")
+
+
 def check_free(path: Path, overwrite: bool) -> None:
     """Before any work: may this file be written?"""
+    if path.is_dir():
+        raise SansfaceError(f"{path} is a folder; give the name of a file.")
     if path.exists() and not overwrite:
         raise SansfaceError(f"{path} exists; choose another name, or say --overwrite.")
     if not path.parent.is_dir():

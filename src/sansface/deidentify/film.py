@@ -6,6 +6,7 @@ pictures of the cover, data streams (where cameras put their place) and whatever
 Only what says how colours are meant is kept, and the shape of a pixel. A turn is applied to the pixels.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,6 +72,32 @@ class Film:
             self.sounds = len(container.streams.audio)
             rate = float(stream.average_rate or 25)
             self.frames = max(1, stream.frames or round(rate * (container.duration or 0) / 1e6))
+
+    def check_sounds(self, kind: str) -> None:
+        """Before any work: does the sound go into such a container? Its first packet is tried.
+
+        Args:
+            kind: see `Copy`.
+
+        Raises:
+            SansfaceError: it does not.
+        """
+        remedy = "convert the sound to AAC first" if kind == "matroska" else "name the output .mkv"
+        with self._opened() as file, self._container(file) as container:
+            for stream in container.streams.audio:
+                packets = (packet for packet in container.demux(stream) if packet.dts is not None)
+                first = self._asked(lambda packets=packets: next(packets, None))
+                try:
+                    with self.av.open(io.BytesIO(), "w", format=kind) as trial:
+                        copy = trial.add_stream_from_template(stream)
+                        if first is not None:
+                            first.stream = copy
+                            trial.mux(first)
+                except (self.av.error.FFmpegError, ValueError) as error:
+                    name = stream.codec_context.name
+                    raise SansfaceError(
+                        f"sound of the kind {name} does not go into such a file; {remedy}."
+                    ) from error
 
     def moments(self, copy: "Copy | None" = None) -> Iterator[Moment]:
         """All frames, in order.
@@ -173,13 +200,7 @@ class Copy:
         self.pictures.codec_context.time_base = pictures.time_base
         self.pictures.codec_context.flags |= 1 << 23  # bitexact, here: the encoder does not sign either
         for stream in sounds:
-            try:
-                self.sounds[stream.index] = self.container.add_stream_from_template(stream)
-            except (self.av.error.FFmpegError, ValueError) as error:
-                raise SansfaceError(
-                    f"sound of the kind {stream.codec_context.name} does not go into such a file; "
-                    "name the output .mkv."
-                ) from error
+            self.sounds[stream.index] = self.container.add_stream_from_template(stream)
 
     def sound(self, packet: Any) -> None:
         """Copy a packet."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from sansface.deidentify.around import around
 from sansface.deidentify.change import Face, appearance_of, change, gaze_of
-from sansface.deidentify.faces import Tools, covered, fitted, hair_before
+from sansface.deidentify.faces import Tools, covered, doubt, fitted, hair_before
 from sansface.deidentify.film import CONTAINERS, Copy, Film, Moment
 from sansface.deidentify.ideudemon import another, check_strength, step_two
 from sansface.deidentify.steady import GAZE, SLOW, WIDTH, between, bilateral, steady
@@ -88,12 +88,13 @@ def deidentify_film(
     check_strength(strength)
     if out.suffix.lower() not in CONTAINERS:
         raise SansfaceError(f"{out} has no suffix of {', '.join(CONTAINERS)}; name the film so.")
-    film = Film(source)
+    film, kind = Film(source), CONTAINERS[out.suffix.lower()]
+    film.check_sounds(kind)
     with written_beside(out) as part, part.open("wb") as file:
         cast = watch(film, tools, rng, show)
         for person in cast.people:
             person.settle(tools.model, cast.seconds, strength, rng)
-        with Copy(file, CONTAINERS[out.suffix.lower()]) as copy:
+        with Copy(file, kind) as copy:
             counts = rewrite(film, copy, cast, tools, strength, show)
         file.flush()
     return Told(len(cast.seconds), len(cast.people), *counts, film.sounds)
@@ -220,9 +221,11 @@ def _heads(
 
     def take(face: Finding) -> bool:
         head, _ = fitted(face, moment.pixels, tools.model)
-        if head is not None and not any(overlap(head.box, other.box) for other in heads):
+        if head is None or doubt(face, head):
+            return False
+        if not any(overlap(head.box, other.box) for other in heads):
             heads.append(head)
-        return head is not None
+        return True
 
     for face in all_faces(moment.pixels, tools.detectors):
         if not take(face):

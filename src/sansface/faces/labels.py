@@ -32,9 +32,8 @@ def annotate(folder: Path, key: str, values: Mapping[Path, str]) -> None:
     """
     path, document = _read(folder)
     by_name = {image.absolute(): value for image, value in values.items()}
-    by_name |= {image.with_suffix(""): value for image, value in by_name.items()}  # Blender leaves it out
     for entry in document["frames"]:
-        image = (folder / entry["file_path"]).absolute()
+        image = transforms_json.picture_of(folder, entry["file_path"]).absolute()
         if image not in by_name:
             raise SansfaceError(f"{path} has changed since it was read; run the command again.")
         entry[key] = by_name[image]

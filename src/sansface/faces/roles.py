@@ -1,7 +1,8 @@
 """Which photographs are neutral. Whatever is not shown to be so is sensitive.
 
 A frame is neutral only if (i) no detector finds anything of a face in it, and (ii) its camera looks from
-behind: more than 130° from the face's forward direction, for at 110° to 120° nose and mouth still show.
+behind: more than 130° from the face's forward direction, for at 110° to 120° nose and mouth still show. Where
+the user says a direction and the faces show one, from either.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,8 +40,8 @@ class Decision:
         role: the one decided.
         reasons: short phrases.
         findings: what the detectors found, best first.
-        angle: degrees between the face's forward direction and the camera, at the head's centre; None if the
-            direction is not known.
+        angle: degrees between the face's forward direction and the camera, at the head's centre, the less of
+            them where a direction is both given and shown; None if none is known.
     """
 
     frame: Frame
@@ -119,11 +120,11 @@ def decide(
             missing = f"no detector could look: {error}"
         else:
             seen = _look(capture, detectors, progress)
-    head = _head(capture, seen, front, forward)
+    heads = _heads(capture, seen, front, forward)
     decisions = []
     for index, frame in enumerate(capture.frames):
         found = () if seen is None else tuple(seen[index])
-        angle = None if head is None else head.angle(frame.camera)
+        angle = min((head.angle(frame.camera) for head in heads), default=None)
         against = _against(found, angle, missing)
         role = Role.SENSITIVE if against else Role.NEUTRAL
         reasons = against or ("no detector finds a face", f"{angle:.0f}° from the front, so from behind")
@@ -198,18 +199,18 @@ def _told(finding: Finding) -> str:
     return f"{_KINDS[finding.kind]} ({', '.join(how)})"
 
 
-def _head(
+def _heads(
     capture: Capture,
     seen: Sequence[Sequence[Finding]] | None,
     front: str | None,
     forward: Sequence[float] | None,
-) -> Head | None:
-    """The head as the user says that it looks, else as the photographs show."""
+) -> list[Head]:
+    """The head as the user says that it looks, and as the photographs show; what is not known is left out."""
     if front is not None and forward is not None:
         raise SansfaceError("--front and --forward say the same thing twice; leave one out.")
     shown = None if seen is None else find_head(capture, seen)
     if front is None and forward is None:
-        return shown
+        return [] if shown is None else [shown]
     center = shown.center if shown is not None else _subject_center(capture)
     if front is None:
         given = np.array(forward, dtype=np.float64)
@@ -221,13 +222,15 @@ def _head(
             f"the forward direction {forward} is not three numbers with a length; correct it."
         )
     head = Head(center, given / length)
-    apart = 0.0 if shown is None else np.degrees(np.arccos(np.clip(head.forward @ shown.forward, -1, 1)))
+    if shown is None:
+        return [head]
+    apart = np.degrees(np.arccos(np.clip(head.forward @ shown.forward, -1, 1)))
     if apart > CONTRADICTION:
         raise SansfaceError(
             f"the given front is {apart:.0f}° from where the photographs show the face; correct --front or "
             "--forward, or leave it out."
         )
-    return head
+    return [head, shown]
 
 
 def _subject_center(capture: Capture) -> np.ndarray:

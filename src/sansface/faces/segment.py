@@ -1,5 +1,6 @@
 """What of a picture is a person, and masks for a whole capture."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def make_masks(
     """Give every photograph of a capture a mask, in its folder `masks/`, and name it in its transforms.json.
 
     A mask that is there is kept, for a hand may have drawn it; else the picture's alpha becomes the mask;
-    else the person in it. Masks are named as COLMAP names them: `masks/012.jpg.png`.
+    else the person in it. Masks are named as COLMAP names them: `masks/012.jpg.png`, and where pictures of
+    several folders would share one, with their folders: `masks/front/012.jpg.png`.
 
     Args:
         capture: as read from `folder`.
@@ -79,18 +81,24 @@ def make_masks(
         How many masks were `kept`, made `from alpha`, and made `from the model`.
 
     Raises:
-        SansfaceError: a photograph cannot be read or is a video's; a mask covers nothing or everything; the
-            model is needed and not here. Masks made so far stay.
+        SansfaceError: a photograph cannot be read or is a video's; a mask covers nothing or everything; two
+            photographs would share one that is to be made; the model is needed and not here. Masks made so
+            far stay.
     """
     counts = {"kept": 0, "from alpha": 0, "from the model": 0}
     network: Network | None = None
     named: dict[Path, Path] = {}
-    for done, frame in enumerate(capture.frames, start=1):
+    made: dict[Path, Path] = {}
+    for done, (frame, path) in enumerate(zip(capture.frames, _places(capture, folder), strict=True), start=1):
         if frame.video_frame is not None:
             raise SansfaceError(
                 f"{frame.image} is a video, for whose frames no masks can be made; save them first."
             )
-        path = (frame.mask or _place(frame.image, folder)).absolute()
+        if path in made:
+            raise SansfaceError(
+                f"{frame.image} and {made[path]} would both have the mask {path}; give one of them another "
+                "name, or a mask of its own."
+            )
         if path.exists() and not overwrite:
             read_photograph(Frame(frame.camera, frame.role, frame.image, path))  # says what is wrong with it
             counts["kept"] += 1
@@ -103,6 +111,7 @@ def make_masks(
                 mask, source = person_mask(np.rint(picture * 255).astype(np.uint8), network), "from the model"
             _check_some(mask, frame.image, source)
             _write(mask, path)
+            made[path] = frame.image
             counts[source] += 1
         named[frame.image] = path
         if progress is not None:
@@ -114,12 +123,17 @@ def make_masks(
     return counts
 
 
-def _place(image: Path, folder: Path) -> Path:
-    """`masks/`, the picture's path below its own folder of pictures, and `.png`."""
-    name = _below(image, folder)
-    name = Path(image.name) if name.is_absolute() else name
-    below = Path(*name.parts[1:]) if len(name.parts) > 1 else name
-    return folder / "masks" / below.with_name(f"{below.name}.png")
+def _places(capture: Capture, folder: Path) -> list[Path]:
+    """Each frame's mask: its own, else in `masks/` the picture's path below its own folder of pictures, and
+    `.png`; the path below the capture's folder where that would not tell two pictures apart.
+    """
+    images = [_below(frame.image, folder) for frame in capture.frames]
+    images = [Path(image.name) if image.is_absolute() else image for image in images]
+    short = [Path(*image.parts[1:]) if len(image.parts) > 1 else image for image in images]
+    often = Counter(short)
+    names = [brief if often[brief] == 1 else image for image, brief in zip(images, short, strict=True)]
+    places = [folder / "masks" / name.with_name(f"{name.name}.png") for name in names]
+    return [(one.mask or place).absolute() for one, place in zip(capture.frames, places, strict=True)]
 
 
 def _below(path: Path, folder: Path) -> Path:

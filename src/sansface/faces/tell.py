@@ -79,7 +79,7 @@ def check_no_bundle_beside(path: Path) -> None:
     Raises:
         SansfaceError: there is a bundle in its folder.
     """
-    if any(path.resolve().parent.glob("*.sfb")):
+    if any(path.parent.resolve().glob("*.sfb")):
         raise SansfaceError(
             f"the sheet {path} would lie beside a bundle and shows the photographs; choose another folder."
         )

@@ -14,22 +14,25 @@ __all__ = ["FORMATS", "WRITERS", "Format", "convert", "read_capture", "recognise
 
 @dataclass(frozen=True)
 class Format:
-    """A format that can be read: how its folder is recognised, its reader, and its mark in words."""
+    """A format that can be read: how its folder is recognised, its reader, its mark in words, and whether
+    masks in `masks/` are found.
+    """
 
     recognised: Callable[[Path], bool]
     read: Callable[[Path], Capture]
     what: str
+    masks: bool = True
 
 
 FORMATS = {
     "transforms": Format(
         transforms_json.is_transforms_json, transforms_json.read_transforms_json, transforms_json.WHAT
     ),
-    "sdfstudio": Format(sdfstudio.is_sdfstudio, sdfstudio.read_sdfstudio, sdfstudio.WHAT),
+    "sdfstudio": Format(sdfstudio.is_sdfstudio, sdfstudio.read_sdfstudio, sdfstudio.WHAT, masks=False),
     "facescape": Format(facescape.is_facescape, facescape.read_facescape, facescape.WHAT),
     "nersemble": Format(nersemble.is_nersemble, nersemble.read_nersemble, nersemble.WHAT),
-    "h3ds": Format(h3ds.is_h3ds, h3ds.read_h3ds, h3ds.WHAT),
-    "npz": Format(idr_npz.is_idr_npz, idr_npz.read_idr_npz, idr_npz.WHAT),
+    "h3ds": Format(h3ds.is_h3ds, h3ds.read_h3ds, h3ds.WHAT, masks=False),
+    "npz": Format(idr_npz.is_idr_npz, idr_npz.read_idr_npz, idr_npz.WHAT, masks=False),
     "colmap": Format(colmap.is_colmap, colmap.read_colmap, colmap.WHAT),
 }
 """Formats by the name that `--format` takes. The first that recognises a folder reads it: the one with roles,

@@ -2,13 +2,12 @@
 
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sansface.capture import Capture, Frame, Role
 from sansface.errors import SansfaceError
-from sansface.files import fresh_folder, os_error_sentence
+from sansface.files import folder_beside
 from sansface.formats.colmap import write_colmap, write_colmap_text
 from sansface.formats.idr_npz import write_idr_npz
 from sansface.formats.transforms_json import write_transforms_json
@@ -67,12 +66,8 @@ def convert(
         raise SansfaceError(
             "frames of a video are not unpacked to disk, so they cannot be converted; protect them."
         )
-    new = not Path(folder).exists()
-    folder, writer = fresh_folder(folder).resolve(), WRITERS[name]
-    part = folder.with_name(folder.name + ".part")
-    if part.exists():
-        raise SansfaceError(f"{part} is in the way, perhaps of an interrupted run; remove or rename it.")
-    try:
+    writer = WRITERS[name]
+    with folder_beside(folder) as part:
         placed = _placed(capture, part, writer)
         for place in (writer.pictures, writer.masks):
             (part / place).mkdir(parents=True)
@@ -85,22 +80,15 @@ def convert(
                 progress(done, len(capture.frames))
         if not any((part / writer.masks).iterdir()):
             (part / writer.masks).rmdir()
-        folder.rmdir()  # it is empty, and in the way on some systems
-        part.rename(folder)
-    except OSError as error:
-        raise SansfaceError(os_error_sentence("write", folder, error)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        with suppress(OSError):
-            if new:
-                folder.rmdir()  # succeeds only while it is empty: nothing was converted
     return writer.roles or all(frame.role is Role.SENSITIVE for frame in capture.frames)
 
 
 def _placed(capture: Capture, folder: Path, writer: Writer) -> Capture:
     """The capture with its pictures where they will lie."""
     names = [frame.image.name for frame in capture.frames]
-    numbered = writer.numbered or len({name.lower() for name in names}) < len(names)
+    # A mask is named by the picture's name, perhaps without its suffix.
+    masks = {writer.mask_name.format(stem=Path(name).stem, name=name).lower() for name in names}
+    numbered = writer.numbered or len(masks) < len(names)
     digits = max(3, len(str(len(names) - 1)))
 
     def placed(index: int, frame: Frame) -> Frame:

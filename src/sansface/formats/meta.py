@@ -1,7 +1,8 @@
 """`meta.json` beside a capture of any format: what the format itself cannot say.
 
-`unit` is the world's unit, `center` and `radius` are those of the bounding sphere; other keys, such as
-`head_min_y`, are kept as they are. What stands here goes before what the format says.
+`unit` is the world's unit, `center` and `radius` are those of the bounding sphere, `sphere_source` says how
+it was found, `given` if it does not stand there; other keys, such as `head_min_y`, are kept as they are. What
+stands here goes before what the format says.
 """
 
 from pathlib import Path
@@ -44,10 +45,12 @@ def with_meta(
         unit = _unit(meta["unit"])
     if meta.get("center") is not None and meta.get("radius") is not None:
         try:
-            sphere = Sphere(np.array(meta["center"], dtype=np.float64), meta["radius"], "given")
+            center, source = np.array(meta["center"], dtype=np.float64), meta.get("sphere_source", "given")
+            sphere = Sphere(center, meta["radius"], source)
         except (SansfaceError, TypeError, ValueError, OverflowError) as error:
             raise SansfaceError(
-                f"{path}: center and radius are not three numbers and a positive one; correct them."
+                f"{path}: center and radius are not three numbers and a positive one, or sphere_source is "
+                "none of masks, cameras, given; correct them."
             ) from error
     return Capture(frames, unit, sphere, meta)
 
@@ -61,6 +64,9 @@ def write_meta(capture: Capture, folder: Path) -> None:
     meta: dict[str, Any] = dict(capture.meta)
     if capture.sphere is not None:
         meta |= {"center": capture.sphere.center.tolist(), "radius": capture.sphere.radius}
+        meta |= {"sphere_source": capture.sphere.source}
+        if capture.sphere.source == "given":
+            del meta["sphere_source"]
     if capture.unit != "unknown":
         meta["unit"] = capture.unit
     if meta:

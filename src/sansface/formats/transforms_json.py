@@ -82,7 +82,7 @@ def read_transforms_json(folder: str | Path) -> Capture:
         if document.get(key):
             raise SansfaceError(f"{path} sets {key}, which is not supported; undistort the capture first.")
     model = document.get("camera_model", "OPENCV")
-    if model not in _MODELS:
+    if model not in tuple(_MODELS):
         raise SansfaceError(
             f"{path} has the camera model {str(model)[:40]!r}, not one of {', '.join(_MODELS)}; "
             "undistort the capture first."
@@ -145,7 +145,7 @@ def _read_frame(document: dict[str, Any], entry: dict[str, Any], model: str, pat
     if mask is not None and (not isinstance(mask, str) or not mask):
         raise SansfaceError(f"{where}: mask_path is not the name of a file; correct or remove it.")
     folder = path.parent
-    picture = _with_suffix(folder / name)
+    picture = picture_of(folder, name)
     fields = {key: entry.get(key, document.get(key)) for key in _PER_FRAME}
     try:
         flip = np.eye(4) if document.get("from_na") else _FLIP
@@ -155,8 +155,9 @@ def _read_frame(document: dict[str, Any], entry: dict[str, Any], model: str, pat
     return Frame(camera, Role(role), picture, None if mask is None else folder / mask)
 
 
-def _with_suffix(picture: Path) -> Path:
-    """Blender's captures leave the suffix out."""
+def picture_of(folder: Path, name: str) -> Path:
+    """The photograph that an entry's `file_path` means; Blender's captures leave the suffix out."""
+    picture = folder / name
     if picture.suffix.lower() in SUFFIXES or picture.is_file():
         return picture
     found = (picture.with_name(picture.name + suffix) for suffix in SUFFIXES)

@@ -85,6 +85,8 @@ def _read(path: Path, kind: str) -> bytes:
         raise SansfaceError(f"the {kind} {path} is missing; correct the path in the capture.") from error
     except OSError as error:
         raise SansfaceError(os_error_sentence(f"read the {kind}", path, error)) from error
+    except ValueError as error:  # NUL, or half of a surrogate pair
+        raise SansfaceError(f"the {kind} {str(path)!a} has no name of a file; correct it.") from error
 
 
 def _decode_others(data: bytes, upright: bool) -> np.ndarray | None:

@@ -5,10 +5,9 @@ roles follow where they can be found; then the world is chosen. All is made besi
 it is complete.
 """
 
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ import numpy as np
 from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.errors import SansfaceError
 from sansface.extras import require
-from sansface.files import fresh_folder, os_error_sentence
+from sansface.files import folder_beside
 from sansface.formats.transforms_json import write_transforms_json
 from sansface.photographs import subject
 from sansface.photographs.decode import decode
@@ -113,7 +112,7 @@ def make_capture(
     found, others = list_photographs(photographs)
     if settings.front is not None and not any(_is_called(path.name, settings.front) for path in found):
         raise SansfaceError(f"{photographs} holds no photograph {settings.front}; give the name of one.")
-    with _folder_beside(out) as part:
+    with folder_beside(out) as part:
         taken, twins = read_photographs(found, part, lambda done: progress(0.2 * done, "reading"))
         if len(taken) < LEAST:
             raise SansfaceError(
@@ -260,27 +259,6 @@ def _is_front(frame: Frame, front: str | None) -> bool:
 
 def _is_called(name: str, wanted: str) -> bool:
     return wanted in (name, Path(name).stem)
-
-
-# --- the folder ---
-
-
-@contextmanager
-def _folder_beside(out: Path) -> Iterator[Path]:
-    """A new folder `name.part` that becomes `out` if the body succeeds, and is removed if it does not."""
-    fresh_folder(out)  # says what is in the way, before any work
-    part = out.with_name(out.name + ".part")
-    try:
-        out.rmdir()
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        try:
-            yield part
-            os.replace(part, out)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise SansfaceError(os_error_sentence("write", out, error)) from error
 
 
 def _moved(capture: Capture, part: Path, out: Path) -> Capture:

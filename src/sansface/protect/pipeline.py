@@ -111,7 +111,7 @@ def protect(
         SansfaceError: one sentence; see `read_codes`, `Bundle` and the checks here.
     """
     settings = settings or ProtectSettings()
-    _check_roles(capture.frames)
+    _check_roles(capture.frames, settings.share)
     sigma = settings.sigma()
     rng = rng or np.random.default_rng(secrets.randbits(128))
     small = []
@@ -158,9 +158,14 @@ def protect_capture(
     return without_frame(protect(capture, settings, progress, rng))
 
 
-def _check_roles(frames: Sequence[Frame]) -> None:
+def _check_roles(frames: Sequence[Frame], share: Share) -> None:
     neutral = sum(frame.role is Role.NEUTRAL for frame in frames)
     sensitive = len(frames) - neutral
+    if neutral == 0 and share is Share.CAMERA:
+        raise SansfaceError(
+            "no frame is neutral, and of sensitive ones nothing is to be shared, so nothing is left; give at "
+            f"least {MIN_NEUTRAL} neutral frames, or share outlines: --preset strict."
+        )
     if 0 < neutral < MIN_NEUTRAL:
         raise SansfaceError(
             f"one neutral frame is too few; give at least {MIN_NEUTRAL}, of a head its rear, else views "
@@ -207,11 +212,16 @@ def _disturbed(frame: _Small, settings: ProtectSettings, rng: np.random.Generato
 
 
 def _sphere(capture: Capture, settings: ProtectSettings, small: Sequence[_Small]) -> Sphere:
-    """What the user says, else what the capture says, else the masks' visual hull, else the cameras."""
+    """What the user says, else what the capture says, else the masks' visual hull, else the cameras.
+
+    Of a sensitive photograph whose outline stays, not even the sphere may tell: then neither the hull nor
+    what the capture found by all masks.
+    """
     given = capture.sphere
+    if given is not None and settings.share is Share.CAMERA and given.source != "given":
+        given = None
     if given is None and (settings.center is None or settings.radius is None):
         cameras = [frame.camera for frame in small]
-        # Of a sensitive photograph whose outline stays, not even the sphere may tell.
         told = [frame for frame in small if settings.share is not Share.CAMERA or frame.codes is not None]
         hull = sphere_from_masks([frame.camera for frame in told], [frame.mask for frame in told])
         given = hull or sphere_from_cameras(cameras)

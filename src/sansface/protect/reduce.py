@@ -100,6 +100,8 @@ def _strips(colour: np.ndarray, coverage: np.ndarray, camera: Camera) -> Iterato
         map_x, map_y = cv2.initUndistortRectifyMap(
             K, camera.distortion, np.eye(3), shifted, size, cv2.CV_32FC1
         )
+        if not (np.isfinite(map_x).all() and np.isfinite(map_y).all()):
+            raise SansfaceError("its distortion leads nowhere; correct the intrinsics")
         # Only the rows that this strip needs, and one around them, which counts when it is interpolated.
         first = int(np.clip(np.floor(map_y.min()) - 1, 0, camera.height - 1))
         last = int(np.clip(np.ceil(map_y.max()) + 2, first + 1, camera.height))

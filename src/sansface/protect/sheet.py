@@ -78,7 +78,8 @@ def check_apart(path: str | Path, bundle_path: str | Path) -> None:
     Raises:
         SansfaceError: it would lie in the bundle's folder.
     """
-    if Path(path).resolve().parent == Path(bundle_path).resolve().parent:
+    # Of the files' own folders: what is a link there is replaced there.
+    if Path(path).parent.resolve() == Path(bundle_path).parent.resolve():
         raise SansfaceError(
             f"the sheet {path} would lie beside the bundle and shows the photographs; choose another folder."
         )

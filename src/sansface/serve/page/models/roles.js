@@ -22,14 +22,14 @@ const KINDS = { "short range": "face by the short-range detector", landmarks: "l
  * @param {number | null} front which of the frames was taken from straight in front, by the user's word
  * @param {{center: number[]} | null} sphere the capture's own, if it has one
  * @returns {{role: "neutral" | "sensitive", reasons: string[], angle: number | null}[]} angle in degrees from the
- *   face's direction, null where that is not known
+ *   face's direction, the less of them where it is both said and shown, null where none is known
  * @throws {Refusal} the front that is said contradicts the faces, or is no direction
  */
 export function suggest(frames, findings, front = null, sphere = null) {
   const looked = frames.map((_, at) => findings[at] ?? null);
-  const head = headOf(frames.map(({ camera }) => camera), looked.map((found) => found ?? []), front, sphere);
+  const heads = headsOf(frames.map(({ camera }) => camera), looked.map((found) => found ?? []), front, sphere);
   return frames.map(({ camera }, at) => {
-    const angle = head && angleFrom(head, camera);
+    const angle = heads.length ? Math.min(...heads.map((head) => angleFrom(head, camera))) : null;
     const against = reasonsAgainst(looked[at], angle);
     if (against.length) return { role: "sensitive", reasons: against, angle };
     const reasons = ["no detector finds a face", `${rint(angle)}° from the front, so from behind`];
@@ -53,10 +53,10 @@ function told({ kind, score, turned, mirrored }) {
   return `${KINDS[kind]} (${how.join(", ")})`;
 }
 
-/** The head as the user says that it looks, else as the photographs show. */
-function headOf(cameras, findings, front, sphere) {
+/** The head as the user says that it looks, and as the photographs show; what is not known is left out. */
+function headsOf(cameras, findings, front, sphere) {
   const shown = findHead(cameras, findings);
-  if (front === null) return shown;
+  if (front === null) return shown ? [shown] : [];
   const center = shown?.center ?? sphere?.center ?? sphereFromCameras(cameras).center;
   const given = centerOf(cameras[front]).map((value, axis) => value - center[axis]);
   const length = norm(given);
@@ -69,5 +69,6 @@ function headOf(cameras, findings, front, sphere) {
       `the picture from the front is ${rint(apart)}° from where the photographs show the face; choose another, or none.`,
     );
   }
-  return { center, forward: given.map((value) => value / length) };
+  const head = { center, forward: given.map((value) => value / length) };
+  return shown ? [head, shown] : [head];
 }

@@ -14,7 +14,7 @@
  *
  * @typedef {object} Capture
  * @property {CaptureFrame[]} frames sorted by path
- * @property {{center: number[], radius: number} | null} sphere
+ * @property {{center: number[], radius: number, source: "masks" | "cameras" | "given"} | null} sphere
  * @property {string} unit of the world
  */
 
@@ -234,18 +234,22 @@ function sphereOnTop({ sphere_center: center = null, sphere_radius: radius = nul
     throw new Refusal(`${NAME}: the sphere's radius ${shown(radius)} is not a positive number; give one.`);
   }
   const away = ({ camera }) => norm(centerOf(camera).map((value, axis) => value - center[axis]));
-  return frames.every((frame) => away(frame) > radius) ? { center, radius } : null;
+  return frames.every((frame) => away(frame) > radius) ? { center, radius, source: "given" } : null;
 }
 
 function readMeta(text) {
   const meta = parseStrictly(text, META);
   if (!isObject(meta)) throw new Refusal(`${META} is not a JSON object; correct or remove it.`);
-  const { center = null, radius = null } = meta;
-  if (center !== null && radius !== null && !(isPlace(center) && isPositive(radius))) {
-    throw new Refusal(`${META}: center and radius are not three numbers and a positive one; correct them.`);
+  const { center = null, radius = null, sphere_source: source = "given" } = meta;
+  const found = center !== null && radius !== null;
+  if (found && !(isPlace(center) && isPositive(radius) && ["masks", "cameras", "given"].includes(source))) {
+    throw new Refusal(
+      `${META}: center and radius are not three numbers and a positive one, or sphere_source is not one of ` +
+        "masks, cameras, given; correct them.",
+    );
   }
   const unit = Object.hasOwn(meta, "unit") ? unitOf(meta.unit) : null;
-  return { sphere: center !== null && radius !== null ? { center, radius } : null, unit };
+  return { sphere: found ? { center, radius, source } : null, unit };
 }
 
 /** One of `UNITS`: `unknown` if the word is on no list. */

@@ -155,12 +155,15 @@ function checkRoles(smalls) {
   }
 }
 
-/** What the user says, else what the capture says, else the masks' visual hull, else the cameras. */
+/**
+ * What the user says, else what the capture says, else the masks' visual hull, else the cameras. Of a sensitive
+ * photograph whose outline stays, not even the sphere may tell: then neither the hull nor what the capture found by
+ * all masks.
+ */
 function sphereOf(smalls, { center, radius, sphere, share }) {
-  const said = { center: Array.from(sphere?.center ?? []), radius: sphere?.radius, source: "given" };
-  let given = sphere === null ? null : said;
+  const tells = sphere !== null && share === "camera" && sphere.source !== "given";
+  let given = sphere === null || tells ? null : { ...sphere, center: Array.from(sphere.center) };
   if (given === null && (center === null || radius === null)) {
-    // Of a sensitive photograph whose outline stays, not even the sphere may tell.
     const told = smalls.filter((small) => share !== "camera" || small.role === "neutral");
     const cameras = told.map(({ camera }) => camera);
     const hull = told.length ? sphereFromMasks(cameras, told.map(({ mask }) => mask)) : null;

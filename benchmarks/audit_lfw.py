@@ -92,7 +92,7 @@ def measured(people: People, names: list[str], seeds: list[int]) -> None:
             f"YuNet on {len(modulus)} protected pictures {shown}: a face at the right place in "
             f"{100 * found[shown].mean():.1f} %, one anywhere in {100 * anywhere:.1f} %."
         )
-    clear_rows, naive_rows = [], []
+    clear_rows, naive_rows, guesses = [], [], []
     for name in names:
         network = recogniser(name)
         start = time.perf_counter()
@@ -109,6 +109,7 @@ def measured(people: People, names: list[str], seeds: list[int]) -> None:
                 control_row(name, seed, row_a.verification, row_a.equal_error, row_a.identification)
             )
             probes, enrolled = people.labels[parts.probe], people.labels[parts.enrolled]
+            count = len(np.unique(enrolled))
             for shown, matrix in similar.items():
                 pairs = matrix[np.ix_(parts.probe, parts.enrolled)]
                 scores, who = by_person(pairs, enrolled)
@@ -116,12 +117,13 @@ def measured(people: People, names: list[str], seeds: list[int]) -> None:
                 by_yunet = identify(scores, probes, who, rng, found[shown][parts.probe])
                 verified = verify(pairs, probes, enrolled, row_a.thresholds[1], rng)
                 naive_rows.append(naive_row(name, shown, seed, known, by_yunet, verified))
-    low, high = chance_interval(len(probes), len(who), rng)
+            guesses.append((100 / count, *chance_interval(len(probes), count, rng)))
+    guess, low, high = guesses[-1]
     print("\nRow a, clear photographs, %. * too few pairs to calibrate that rate well\n")
     print("| recogniser | seed | TAR at FMR 1e-2 | TAR at FMR 1e-3 | FMR there | EER | rank-1 |")
     print("|---|---|---|---|---|---|---|\n" + "\n".join(clear_rows))
     print(
-        f"\nRow b, `standard`, naive, %. Guessing gives {100 / len(who):.2f} [{100 * low:.2f}, "
+        f"\nRow b, `standard`, naive, %. Guessing gives {guess:.2f} [{100 * low:.2f}, "
         f"{100 * high:.2f}]. Alignment known, then where YuNet must find the face\n"
     )
     print(

@@ -14,7 +14,7 @@ from sansface.bench.baseline import baseline_config, baseline_supervision
 from sansface.evaluate import score
 from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings
-from sansface.reconstruct.config import Ramp, changed
+from sansface.reconstruct.config import Config, Ramp, changed
 from sansface.reconstruct.run import reconstruct
 from sansface.surface import read_mesh
 
@@ -23,7 +23,9 @@ def trials():
     """Changes to `baseline_config()`; the time stays about the same."""
     both = lambda **values: {"stage1": values, "stage2": values}  # noqa: E731
     second = lambda **values: {"stage2": values}  # noqa: E731
-    field = baseline_config().field_settings
+    baseline = baseline_config()
+    assert isinstance(baseline, Config)
+    field = baseline.field_settings
     return {
         "as it is": {},
         "rates along half a cosine": {"rate_shape": "cosine"},

@@ -89,8 +89,8 @@ def sit(model: HeadModel, sitter: Sitter, subdivisions: int = SUBDIVISIONS) -> l
     result.append(Painted(Mesh(placed, faces), np.full_like(placed, 0.6, dtype=np.float32), "teeth"))
     inner = model.part("Mouth socket", "Gums and tongue", "Eye socket left", "Eye socket right")
     placed, mean, faces = _subdivided(model, vertices, inner, 0)
-    flesh = np.broadcast_to(np.float32([0.32, 0.09, 0.08]), placed.shape)
-    result.append(Painted(Mesh(placed, faces), np.array(flesh), "skin"))
+    flesh = np.full_like(placed, [0.32, 0.09, 0.08], dtype=np.float32)
+    result.append(Painted(Mesh(placed, faces), flesh, "skin"))
     if sitter.hair is not None:
         result += _hair(model, vertices, sitter, rng)
     return result
@@ -123,7 +123,7 @@ def _tone(tone: int) -> np.ndarray:
 def _skin(mean: np.ndarray, model: HeadModel, sitter: Sitter, rng: np.random.Generator) -> np.ndarray:
     """Skin with mottling, redder cheeks, freckles; brows, lips, and the stubble of a shaved scalp."""
     base = np.broadcast_to(_tone(sitter.tone), mean.shape).copy()
-    blotches = sum(_noise(mean, size, rng) for size in (25.0, 9.0, 3.5))
+    blotches = np.sum([_noise(mean, size, rng) for size in (25.0, 9.0, 3.5)], axis=0)
     base *= 1 + 0.05 * blotches[:, None]
     folded = np.column_stack([np.abs(mean[:, 0]), mean[:, 1:]])
     for center, wide, strength in (((45, -10, 85), 18, 0.25), ((0, 3, 125), 9, 0.2)):
@@ -170,7 +170,7 @@ def _hair(model: HeadModel, vertices: np.ndarray, sitter: Sitter, rng: np.random
     placed, mean, faces = _only(placed, mean, faces, margin(mean) > -3)
     for _ in range(1 if sitter.hair == "full" else 2):
         both = np.concatenate([placed, mean], axis=1)
-        both, faces = trimesh.remesh.subdivide(both, faces)
+        both, faces = trimesh.remesh.subdivide(both, faces)[:2]
         placed, mean = both[:, :3], both[:, 3:]
     grown = np.clip(margin(mean) / 14, 0, 1)
     grown = grown * grown * (3 - 2 * grown)

@@ -142,7 +142,8 @@ def plate_picture(text: str, rows: int = 152) -> tuple[np.ndarray, np.ndarray]:
     edge[4:-4, 4:-4] = 0
     edge[:2], edge[-2:], edge[:, :2], edge[:, -2:] = 0, 0, 0, 0
     dark = np.maximum(ink, edge)[..., None]
-    return (1 - dark) * np.float32([0.72, 0.72, 0.68]) + dark * np.float32([0.02, 0.02, 0.03]), ink
+    light, black = np.array([[0.72, 0.72, 0.68], [0.02, 0.02, 0.03]], dtype=np.float32)
+    return (1 - dark) * light + dark * black, ink
 
 
 def slot(number: int, letters: int) -> np.ndarray:
@@ -248,7 +249,8 @@ def _slide(rng: np.random.Generator) -> tuple[str, np.ndarray]:
     ]
     lines += [(str(value), 20 + 50 * k, 50, 18) for k, value in enumerate(values)]
     ink = page(lines, height, width)[..., None]
-    albedo = (1 - ink) * np.float32([0.05, 0.09, 0.20]) + ink * np.float32([0.8, 0.8, 0.78])
+    ground, light = np.array([[0.05, 0.09, 0.20], [0.8, 0.8, 0.78]], dtype=np.float32)
+    albedo = (1 - ink) * ground + ink * light
     for k, value in enumerate(values):
         albedo[124 - value // 2 : 124, 20 + 50 * k : 52 + 50 * k] = BARS[k % 2]
     return " ".join(str(text) for text, *_ in lines), albedo
@@ -260,7 +262,8 @@ def _paper(rng: np.random.Generator) -> tuple[str, np.ndarray]:
     for top in range(110, 280, 13):
         lines.append((" ".join(rng.choice(WORDS, 5)), 12, top, 9))
     ink = page(lines, 296, 210)[..., None]
-    return " ".join(text for text, *_ in lines[:2]), (1 - ink) * 0.8 + ink * np.float32([0.03, 0.03, 0.05])
+    black = np.array([0.03, 0.03, 0.05], dtype=np.float32)
+    return " ".join(text for text, *_ in lines[:2]), (1 - ink) * 0.8 + ink * black
 
 
 def _chair(place: tuple[float, ...], turn: float) -> list[Painted]:
@@ -299,7 +302,7 @@ _TURNS = (((0, 2, 1), (0, 3, 2)), ((0, 1, 2), (0, 2, 3)))
 
 
 def _all(colour: tuple[float, ...], mesh: Mesh) -> np.ndarray:
-    return np.tile(np.float32(colour), (len(mesh.vertices), 1))
+    return np.full((len(mesh.vertices), 3), colour, dtype=np.float32)
 
 
 def _stations(half: float, power: float, count: int = 160) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 
 from leak_search import Canary, search, search_folder
+from sansface.photographs.decode import decode
 
 PATCHES = 8
 
@@ -79,10 +80,11 @@ def plant(source: Path, folder: Path, resolution: int, rng: np.random.Generator)
         if frame.get("role", "sensitive") != "sensitive":
             continue
         path = folder / frame["file_path"]
-        place = _room(cv2.imread(str(folder / frame["mask_path"]), cv2.IMREAD_GRAYSCALE), patch)
+        mask = decode(folder / frame["mask_path"], "mask", upright=False)
+        place = _room(mask[:, :, 0], patch)
         if place is None:
             continue
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        picture = decode(path, "photograph", upright=False)
         row, column = place
         side = PATCHES * patch
         large = np.kron(block[:, :, ::-1], np.ones((patch, patch, 1)))
@@ -145,6 +147,7 @@ def disguises(canary: Canary, photograph: bytes) -> dict[str, bytes]:
     """Files in which the canary is hidden, each in another way."""
     word = canary.words[0]
     pixels = cv2.imdecode(np.frombuffer(photograph, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
     patch = canary.sizes[0]
     small = cv2.resize(pixels, None, fx=1 / patch, fy=1 / patch, interpolation=cv2.INTER_AREA)
     tensor = (small[:, :, 1] / 255 * 0.3 + 0.1).astype("<f4")
@@ -177,7 +180,9 @@ def disguises(canary: Canary, photograph: bytes) -> dict[str, bytes]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     default = Path(os.environ.get("SANSFACE_CAPTURES", "../shared/captures")) / "lps"
     parser.add_argument("capture", nargs="?", type=Path, default=default)
     parser.add_argument("--reconstruct", action="store_true", help="go on to inspect and reconstruct")

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from commands import CAPTURES
 from floor import waiting
 from sansface.bench.paper import Subject, read_subject
 from sansface.errors import SansfaceError
 from sansface.evaluate import score
-from sansface.fields.field import Field
 from sansface.files import read_json
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct.config import Config, preset
@@ -41,7 +41,7 @@ class Reached(Exception):
     """Thrown out of a training that is good enough."""
 
 
-def scored(field: Field, subject: Subject, supervision: Supervision, config: Config) -> float:
+def scored(field: nn.Module, subject: Subject, supervision: Supervision, config: Config) -> float:
     """In R; infinite where there is no surface."""
     try:
         mesh = head_mesh(field, supervision, replace(config, mesh_resolution=CELLS))

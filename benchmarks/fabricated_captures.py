@@ -32,7 +32,7 @@ def cameras(distortion: tuple[float, ...] = (), K: np.ndarray = K) -> list[Camer
         pose = np.eye(4)
         pose[:3, :3] = np.stack([right, np.cross(-back, right), -back])
         pose[:3, 3] = -pose[:3, :3] @ (np.array([1.0, 2, 3]) + 10 * back)
-        result.append(Camera(K, WIDTH, HEIGHT, pose, [*distortion, *[0.0] * (5 - len(distortion))]))
+        result.append(Camera(K, WIDTH, HEIGHT, pose, np.array([*distortion, *[0.0] * (5 - len(distortion))])))
     return result
 
 

@@ -43,7 +43,9 @@ def _bytes(light: np.ndarray) -> np.ndarray:
 
 def _jpeg(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     data = cv2.imencode(".jpg", _bytes(light), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])[1]
-    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) / np.float32(255)
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None
+    return decoded / np.float32(255)
 
 
 def _equalised(light: np.ndarray, shared: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def random_capture(folder: Path, brown: int, rng: np.random.Generator) -> Captur
         width, height = (int(side) for side in rng.integers(1, 6000, 2))
         path = folder / f"{index}.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height))
-        distortion = [*rng.uniform(-1, 1, brown), *[0.0] * (5 - brown)]
+        distortion = np.array([*rng.uniform(-1, 1, brown), *[0.0] * (5 - brown)])
         frames.append(Frame(Camera(K, width, height, pose, distortion), Role.SENSITIVE, path))
     return Capture(tuple(frames))
 
@@ -54,7 +54,9 @@ def largest_differences(one: Capture, other: Capture) -> np.ndarray:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--captures", type=int, default=50)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()

@@ -53,7 +53,7 @@ def verified(
     parts = split(labels, digests, rng)
     people = np.unique(labels[parts.enrolled])
     first = np.array([parts.enrolled[labels[parts.enrolled] == person][0] for person in people])
-    entries = [enrol(key(seed), *2 * [embeddings[one]], 0, rng.bytes(8).hex()) for one in first]
+    entries = [enrol(key(seed), face, face, 0, rng.bytes(8).hex()) for face in embeddings[first]]
     order = np.argsort([entry.id for entry in entries])
     register = Register("", "", tuple(entries[one] for one in order))
     probes = embeddings[parts.probe]

@@ -69,9 +69,9 @@ def where(out: Path) -> str:
     if not (out / "checkpoint.safetensors").exists():
         return "after all was done" if (out / "report.html").exists() else "before its first checkpoint"
     header = (out / "checkpoint.safetensors").read_bytes()[:100_000]
-    stage, step = (re.search(rb'\\"%s\\": (\d+)' % name, header) for name in (b"stage", b"step"))
+    stage, step = (re.findall(rb'\\"%s\\": (\d+)' % name, header)[0].decode() for name in (b"stage", b"step"))
     meshed = " with a mesh" if (out / "mesh.ply").exists() else ""
-    return f"after a checkpoint of stage {stage[1].decode()}, step {step[1].decode()}{meshed}"
+    return f"after a checkpoint of stage {stage}, step {step}{meshed}"
 
 
 def make_bundle(folder: Path) -> Path:

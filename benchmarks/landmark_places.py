@@ -54,7 +54,7 @@ def meetings(model: HeadModel, detectors: Detectors, seed: int) -> list[np.ndarr
             picture[seen.pixel] = shown
             bytes_ = (255 * srgb(picture.clip(0, 1)) + 0.5).astype(np.uint8).reshape(SIZE, SIZE, 3)
             faces = [face for face in find_faces(bytes_, detectors) if face.kind == "landmarks"]
-            if not faces:
+            if not faces or faces[0].landmarks is None:
                 continue
             origins, ways = camera.rays(faces[0].landmarks)
             hits = caster.first(origins, ways)

@@ -119,7 +119,7 @@ def change_json(data: bytearray, rng: np.random.Generator) -> None:
         document = json.loads(data)
     except ValueError:
         return
-    parent, key = None, None
+    parent, key = None, 0
     value = document
     while isinstance(value, (dict, list)) and value and (parent is None or rng.random() < 0.85):
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
@@ -309,7 +309,9 @@ def check(layout: str, count: int, seed: int) -> tuple[Counter[str], list[str]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--layout", nargs="+", choices=FABRICATED, default=list(FABRICATED))

@@ -183,9 +183,10 @@ def photograph(
     if denoise:
         light = denoised(light, picture[:, :, 4:7], picture[:, :, 7:10], coverage)
     down, across = np.mgrid[0 : camera.height, 0 : camera.width] / camera.height
-    wall = (0.30 - 0.12 * down + 0.03 * np.sin(9 * across))[..., None] * np.float32([0.95, 1.0, 1.06])
+    tint = np.array([0.95, 1.0, 1.06], dtype=np.float32)
+    wall = (0.30 - 0.12 * down + 0.03 * np.sin(9 * across))[..., None] * tint
     image = srgb((light + (1 - coverage) * wall).astype(np.float32).clip(0, 1))
-    return tuple((255 * part + 0.5).astype(np.uint8) for part in (image, coverage[:, :, 0]))
+    return (255 * image + 0.5).astype(np.uint8), (255 * coverage[:, :, 0] + 0.5).astype(np.uint8)
 
 
 def write_capture(
@@ -213,11 +214,11 @@ def write_capture(
     world = mi.load_dict(lit(mi, surfaces, hard, sphere, turn, denoise))
     frames = []
     for number, (camera, role) in enumerate(cameras):
-        image, mask = photograph(mi, world, camera, samples, number, denoise)
-        places = [part / name / f"{number:03d}.png" for name in ("images", "masks")]
-        cv2.imwrite(str(places[0]), image[..., ::-1])
-        cv2.imwrite(str(places[1]), mask)
-        frames.append(Frame(camera, role, *places))
+        picture, coverage = photograph(mi, world, camera, samples, number, denoise)
+        image, mask = (part / name / f"{number:03d}.png" for name in ("images", "masks"))
+        cv2.imwrite(str(image), picture[..., ::-1])
+        cv2.imwrite(str(mask), coverage)
+        frames.append(Frame(camera, role, image, mask))
         show((number + 1) / len(cameras))
     write_mesh(joined(surfaces), part / "gt.ply")
     write_transforms_json(Capture(tuple(frames), unit="mm", sphere=sphere, meta=meta), part)

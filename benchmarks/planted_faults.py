@@ -34,6 +34,7 @@ from sansface.check.pipeline import check_capture
 from sansface.check.report import Report
 from sansface.demo import make_demo_capture
 from sansface.formats import read_capture
+from sansface.photographs.decode import decode
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def stranger(capture: Capture, others: list[Capture], rng: np.random.Generator, 
     turned = [abs(_degrees(f, other) - _degrees(frame, capture)).sum() for f in other.frames]
     image, mask = folder / frame.image.name, folder / f"mask-{frame.image.name}"
     taken = other.frames[int(np.argmin(turned))]
+    assert taken.mask is not None
     for source, target in ((taken.image, image), (taken.mask, mask)):
-        pixels = cv2.imread(str(source), cv2.IMREAD_UNCHANGED)
+        pixels = decode(source, "picture", upright=False)
         size = (frame.camera.width, frame.camera.height)
         cv2.imwrite(str(target), cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
     frames = [*capture.frames[:k], replace(frame, image=image, mask=mask), *capture.frames[k + 1 :]]
@@ -120,7 +122,8 @@ def mask_shift(capture: Capture, others: list[Capture], rng: np.random.Generator
     by = _half_a_pixel(rng)
     frames = []
     for frame in capture.frames:
-        mask = cv2.imread(str(frame.mask), cv2.IMREAD_GRAYSCALE)
+        assert frame.mask is not None
+        mask = decode(frame.mask, "mask", upright=False)[:, :, 0]
         matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
         moved = cv2.warpAffine(mask, matrix, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
         path = folder / frame.image.name

@@ -76,7 +76,7 @@ class Patch:
         return float(len(a) * (a @ b) / length) if length > 0 else 0.0
 
 
-AROUND = tuple(float(value) for value in srgb(np.float32(DARK)))
+AROUND = tuple(float(value) for value in srgb(np.array(DARK, dtype=np.float32)))
 """What the plate is mounted on."""
 
 
@@ -96,7 +96,7 @@ def patches(supervision: Supervision, sheet: Sheet) -> list[list[Patch]]:
 def _letters(view: View, corners: np.ndarray, sigma: Operator) -> list[Patch]:
     """corners: (4, 2) pixels of the plate's, from the upper left one clockwise."""
     h, w = view.target.shape[:2]
-    unit = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]])
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
     pixel_from_unit = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
     y, x = np.mgrid[:h, :w] + 0.5
     place = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.linalg.inv(pixel_from_unit).T
@@ -109,7 +109,7 @@ def _letters(view: View, corners: np.ndarray, sigma: Operator) -> list[Patch]:
     letters = []
     for number in range(LETTERS):
         left, top, right, bottom = slot(number, LETTERS)
-        inside = (place > (left, top)).all(axis=2) & (place < (right, bottom)).all(axis=2)
+        inside = np.all((place > (left, top)) & (place < (right, bottom)), axis=2)
         within = ~inside_outline(~inside, sigma.reach) & view.shared
         if not within.any():
             within[0, 0] = True  # one pixel says nothing

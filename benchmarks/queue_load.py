@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import random
 import secrets
-import signal
 import sys
 import tempfile
 import time
@@ -66,11 +65,11 @@ def child(url: str, place: str, key: bytes, load: Load, number: int) -> None:
     scratch.mkdir(mode=0o700)
     local = worker.local(scratch, "cpu")
 
-    def execute(bundle, settings, kept, this):
+    def execute(bundle, settings, kept, attempt):
         if bundle != SLEEPS:
-            return local(bundle, settings, kept, this)
+            return local(bundle, settings, kept, attempt)
         time.sleep(load.seconds)
-        if not this.tell({"done": 1.0, "note": "slept", "seconds_left": 0.0}):
+        if not attempt.tell({"done": 1.0, "note": "slept", "seconds_left": 0.0}):
             raise worker.Stopped
         return {"config.json": secrets.token_bytes(100)}
 
@@ -171,7 +170,7 @@ class Supervisor:
             self.postgres.control("restart", "-m", "immediate")
         else:
             victim = chance.choice([process for process in self.alive if process.is_alive()])
-            os.kill(victim.pid, signal.SIGKILL)
+            victim.kill()
 
 
 def done(engine: Engine) -> int:

@@ -26,6 +26,8 @@ from sansface.capture import Role
 from sansface.faces.detectors import SURE, Detectors, Finding, find_faces
 from sansface.faces.roles import decide, look
 from sansface.formats import read_capture
+from sansface.photographs.decode import decode_rgb
+from sansface.protect.photograph import read_codes
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -110,7 +112,7 @@ def rows_of_e(
         called.setdefault(name, []).append(not find_faces(np.ascontiguousarray(picture), detectors))
 
     for count, file in enumerate(chosen):
-        picture = np.ascontiguousarray(cv2.imread(str(file))[:, :, ::-1])
+        picture = decode_rgb(file, "photograph")
         findings = find_faces(picture, detectors)
         called.setdefault("as it is", []).append(not findings)
         points = landmarks(findings)
@@ -141,7 +143,7 @@ def row_d(captures: Path) -> tuple[str, list[np.ndarray]]:
     ]
     found = sum(one.role is Role.NEUTRAL for one in neutral)
     imagined = sum(bool(one.findings) for one in neutral)
-    pictures = [cv2.imread(str(one.frame.image))[:, :, ::-1] for one in neutral]
+    pictures = [read_codes(one.frame)[0] for one in neutral]
     said = (
         f"row d: {len(leaks)} sensitive frames called neutral ({', '.join(leaks) or 'none'}), {found} of "
         f"{len(neutral)} neutral ones found; a face imagined in {imagined} of these {len(neutral)}."

@@ -121,7 +121,9 @@ def server_errors(server: Process) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--bundles", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

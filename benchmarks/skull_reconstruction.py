@@ -30,6 +30,8 @@ from sansface.capture import Camera, Capture, Frame, Role, Sphere
 from sansface.formats import read_capture
 from sansface.formats.colmap import read_points
 from sansface.formats.transforms_json import write_transforms_json
+from sansface.photographs.decode import decode
+from sansface.protect.photograph import read_codes
 
 FRONT = "17.jpg"
 """A photograph from straight in front."""
@@ -48,7 +50,7 @@ RUNS = ("protected", "baseline")
 def undistorted(frame: Frame) -> tuple[np.ndarray, Camera]:
     """(h, w, 3) uint8 BGR and the camera without distortion."""
     camera = frame.camera
-    image = cv2.imread(str(frame.image))
+    image = decode(frame.image, "photograph", upright=False)
     return cv2.undistort(image, camera.K, camera.distortion), replace(camera, distortion=np.zeros(5))
 
 
@@ -212,8 +214,9 @@ def main() -> None:
             return
         if options.look:
             for frame in read_capture(capture).frames:
-                picture, mask = cv2.imread(str(frame.image)), cv2.imread(str(frame.mask), 0)
-                cv2.imwrite(str(options.look / frame.image.name), np.where(mask[..., None] > 0, picture, 255))
+                colour, mask = read_codes(frame)
+                picture = np.where(mask[..., None] > 0, colour[..., ::-1], 255)
+                cv2.imwrite(str(options.look / frame.image.name), picture)
         done = []
         if options.table.exists():
             done = [json.loads(line) for line in options.table.read_text().splitlines()]

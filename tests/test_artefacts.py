@@ -339,7 +339,8 @@ class TestRows:
         text = (out / "artefacts.md").read_text()
         assert text.count("\n| control") == 5
         assert "two bundles of one person" in text
-        kept = json.loads((out / "rows" / "protected.json").read_text())["more"]["directions"]
+        (protected,) = (out / "rows").glob("protected-*.json")
+        kept = json.loads(protected.read_text())["row"]["more"]["directions"]
         assert len(kept) == 9
         assert {round(one["azimuth"] / 60) for one in kept} == {-1, 0, 1}
 

@@ -18,9 +18,9 @@ from sansface.bench.deidentify.kid import OnnxBackbone, kid, kid_spread, standar
 from sansface.bench.deidentify.matched import match, tar
 from sansface.bench.deidentify.measure import Row, as_json, from_json, measured, row
 from sansface.bench.deidentify.quality import quality
-from sansface.bench.deidentify.rows import kept
 from sansface.bench.deidentify.scorers import as_distance, distances
 from sansface.bench.deidentify.sheet import check_folder, sheet, worst_first
+from sansface.bench.rows import kept
 from sansface.deidentify.methods import Chosen
 from sansface.errors import SansfaceError
 from sansface.recognise.align import Placing

@@ -47,22 +47,28 @@ def test_the_figure_has_a_place_for_each_way(tmp_path):
     assert one != (tmp_path / "frontier.png").read_bytes()
 
 
-def test_where_nothing_is_shared_nobody_is_asked_for_and_what_is_known_is_read(tmp_path):
-    def of(ways: list[str]) -> list[privacy.Leak]:
-        quiet = torch.device("cpu"), lambda done, note: None
-        return privacy.leaks(
-            tmp_path / "nobody", [], ways, ["parrot"], [0], tmp_path / "out", Kept(None), *quiet
-        )
+def test_where_nothing_is_shared_nobody_is_asked_for_and_what_is_known_is_read(tmp_path, monkeypatch):
+    """Of the same people by the same attackers: of others it is measured anew."""
+    people, asked = tmp_path / "people", []
 
-    assert of(["paranoid"]) == [LEAKS[2]]
+    def of(way: str, attackers: tuple[str, ...] = ("parrot",)) -> list[privacy.Leak]:
+        quiet = torch.device("cpu"), lambda done, note: None
+        return privacy.leaks(people, [], [way], attackers, [0], tmp_path / "out", Kept(None), *quiet)
+
+    assert of("paranoid") == [LEAKS[2]]
     with pytest.raises(SansfaceError, match="no folder"):
-        of(["standard"])
-    known = tmp_path / "out" / "leaks" / "standard-parrot-0.json"
-    known.write_text(json.dumps(LEAKS[0].__dict__), encoding="utf-8")
-    assert of(["standard"]) == LEAKS[:1]
-    known.write_text(json.dumps({"way": "standard"}), encoding="utf-8")
-    with pytest.raises(SansfaceError, match="is damaged"):
-        of(["standard"])
+        of("standard")
+    monkeypatch.setattr(privacy, "_people", lambda *words: asked.append(words))
+    monkeypatch.setattr(privacy, "audit", lambda *words, **more: None)
+    monkeypatch.setattr(privacy, "_leak", lambda *words: LEAKS[0])
+    assert of("standard") == of("standard") == LEAKS[:1]
+    assert len(asked) == 1
+    of("standard", ("naive", "parrot"))
+    assert len(asked) == 2
+    (people / "Ada").mkdir(parents=True)
+    (people / "Ada" / "1.png").touch()
+    of("standard")
+    assert len(asked) == 3
 
 
 def test_every_way_can_be_protected():

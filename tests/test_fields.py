@@ -304,6 +304,32 @@ def test_unknown_fields_and_settings_are_refused():
         field("grid", colour=3)
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("grid", {"levels": ()}),
+        ("grid", {"levels": (1,)}),
+        ("grid", {"levels": (6, -1)}),
+        ("grid", {"feature_nodes": 0}),
+        ("grid", {"feature_channels": 0}),
+        ("grid", {"width": 0}),
+        ("mlp", {"skip": 0}),
+        ("mlp", {"depth": 0}),
+        ("mlp", {"width": 15}),
+    ],
+)
+def test_settings_that_make_no_field_are_one_sentence(name, wrong):
+    """Not a traceback; and a grid of one node would be written beside by the loops."""
+    with pytest.raises(SansfaceError, match=rf"the field {name} does not take these settings: .*at least"):
+        field(name, **wrong)
+
+
+def test_the_mlp_begins_as_a_sphere_without_octaves_too():
+    network = field("mlp", frequencies=0, width=32)
+    at = torch.tensor([[0.0, 0.0, 0.9], [0.0, 0.3, 0.0]])
+    assert network.now().sdf(at).sign().tolist() == [1, -1]
+
+
 @given(st.sampled_from([(2, 3), (3, 6), (6, 12), (5, 9), (4, 4)]), st.integers(0, 1000))
 @settings(deadline=None, max_examples=20)
 def test_a_refined_grid_is_torchs_trilinear_one(sizes, seed):

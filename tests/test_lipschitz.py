@@ -73,6 +73,18 @@ def test_binding_changes_no_colour(make):
     torch.testing.assert_close(network(*inputs), before, atol=1e-5, rtol=0)
 
 
+def test_binding_again_changes_nothing_either():
+    """A second stage that asks for the bound goes on with the k that the first one learnt."""
+    layer = LipschitzLinear(5, 4)
+    layer.bind()
+    with torch.no_grad():
+        layer.k -= 2
+    x = torch.randn((9, 5), generator=torch.Generator().manual_seed(0))
+    before = layer(x)
+    layer.bind()
+    assert torch.equal(layer(x), before)
+
+
 def test_rows_are_scaled_down_to_the_limit():
     bounded = layer()
     bounded.bind()

@@ -278,12 +278,25 @@ def test_resuming_a_finished_run_leaves_it_as_it_is(tmp_path, undisturbed):
     before = {name: (out / name).read_bytes() for name in files(out)}
     assert go(out, resume=True) == out / "mesh.ply"
     assert {name: (out / name).read_bytes() for name in files(out)} == before
-    for options in ({"seed": 1}, {"config": replace(CONFIG, samples=5)}, {"mesh_format": "obj"}):
+    for options in (
+        {"seed": 1},
+        {"config": replace(CONFIG, samples=5)},
+        {"mesh_format": "obj"},
+        {"decimate": 50},
+    ):
         with pytest.raises(SansfaceError, match="what it holds is finished or another run"):
             go(out, resume=True, **options)
+    with pytest.raises(SansfaceError, match="is finished and its radiance deleted; say --overwrite"):
+        go(out, resume=True, keep_radiance=True)
     (out / "config.json").write_text("{}")
     with pytest.raises(SansfaceError, match="what it holds is finished or another run"):
         go(out, resume=True)
+
+
+def test_decimation_that_cannot_be_is_said_before_anything_is_learnt(tmp_path):
+    with pytest.raises(SansfaceError, match="at least 4 faces, not 3"):
+        go(tmp_path / "out", decimate=3)
+    assert not (tmp_path / "out").exists()
 
 
 def test_resuming_where_there_is_nothing_to_resume(tmp_path):

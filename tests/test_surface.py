@@ -90,6 +90,23 @@ def test_the_grid_is_looked_at_only_near_the_surface():
     assert max(asked) < 2**19
 
 
+def test_any_number_of_cells_is_looked_at_coarsely_first():
+    """A prime, too: with as many points as a neighbour of many divisors, or nearly."""
+    asked = []
+
+    def count(resolution: int) -> int:
+        asked.clear()
+
+        def sdf(p):
+            asked.append(len(p))
+            return np.linalg.norm(p, axis=1) - 0.6
+
+        extract(sdf, resolution)
+        return sum(asked)
+
+    assert count(131) < 1.3 * count(132)
+
+
 def test_a_field_that_rounds_differently_from_batch_to_batch_still_closes():
     rng = np.random.default_rng(0)
     mesh = extract(lambda p: sphere(p) + 1e-6 * rng.normal(size=len(p)), 64, block=8, coarse=16)

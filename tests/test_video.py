@@ -215,7 +215,7 @@ def test_sound_that_does_not_go_into_the_file_is_said(tmp_path: Path, sound: str
 
 def test_sound_that_goes_into_neither_file(tmp_path: Path) -> None:
     film = Film(written(tmp_path / "film.avi", landscape(3), sound="adpcm_ms"))
-    with pytest.raises(SansfaceError, match="adpcm_ms .* convert the sound to AAC first"):
+    with pytest.raises(SansfaceError, match=r"adpcm_ms .* convert the sound to AAC first"):
         film.check_sounds("matroska")
 
 

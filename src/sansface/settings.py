@@ -8,6 +8,9 @@ from typing import Any
 
 from sansface.errors import SansfaceError
 
+NAMES = ("preset", "field")
+"""Settings that say what the others mean."""
+
 
 def at_least(settings: Any, **least: int) -> None:
     """Raises SansfaceError for the first named value of a settings object that is less than given here."""
@@ -29,6 +32,10 @@ def with_settings(settings: Any, assignments: Iterable[str]) -> Any:
         name, equals, value = text.partition("=")
         if not equals:
             raise SansfaceError(f"--set {text!r} is not NAME=VALUE; write for example stage2.steps=100.")
+        if name in NAMES:
+            raise SansfaceError(
+                f"--set does not take {name}, for all other settings hang on it; give a preset."
+            )
         settings = _replaced(settings, name.split("."), _parsed(value), name)
     return settings
 

@@ -2,7 +2,7 @@
 
 FOLDER/personNN/a, b        captures with landmarks, made by benchmarks/rendered_people.py
 FOLDER/personNN/b-run       the reconstruction of b, made here where it is missing
-OUT/rows/KIND.json          what was measured of one kind of artefact, each once
+OUT/rows/KIND-….json        what was measured of one kind of artefact, each once
 OUT/artefacts.md, .csv      all of it
 """
 
@@ -14,9 +14,10 @@ from typing import Any
 from sansface.audit.artefacts.material import Material
 from sansface.audit.artefacts.rows import KINDS, Found, Row
 from sansface.audit.scores import Rate, percent
+from sansface.bench.rows import kept
 from sansface.bench.write import as_csv, markdown_table
 from sansface.errors import SansfaceError
-from sansface.files import read_json, write_json, write_text
+from sansface.files import write_text
 from sansface.recognise.recogniser import Recogniser
 from sansface.reconstruct.config import AnyConfig
 
@@ -67,12 +68,14 @@ def artefact_rows(
     found: dict[str, Found] = {}
     for number, kind in enumerate(kinds):
         progress(number / len(kinds), kind)
-        path = out / "rows" / f"{kind}.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+
+        def measure(kind: str = kind) -> dict[str, Any]:
             one = KINDS[kind](material)
-            write_json(path, known | {"rows": [asdict(row) for row in one.rows], "more": one.more})
-        found[kind] = _read(path, known)
+            return {"rows": [asdict(row) for row in one.rows], "more": one.more}
+
+        told = kept(out, kind, known, measure)
+        rows = [Row(**(row | {"rank1": Rate(**row["rank1"])})) for row in told["rows"]]
+        found[kind] = Found(rows, told["more"])
         write_text(out / "artefacts.md", markdown(found))
         write_text(out / "artefacts.csv", as_csv(COLUMNS, _numbers(found)))
     progress(1.0, "done")
@@ -112,16 +115,3 @@ def _numbers(found: dict[str, Found]) -> list[list[Any]]:
         told = [rate.value, rate.low, rate.high, rate.tries, row.chance, row.low, row.high]
         rows.append([row.artefact, row.enrolled, row.attacker, row.shown, *told])
     return rows
-
-
-def _read(path: Path, known: dict[str, Any]) -> Found:
-    said = read_json(path)
-    try:
-        rows = [Row(**(row | {"rank1": Rate(**row["rank1"])})) for row in said["rows"]]
-        same = all(said[key] == value for key, value in known.items())
-        more = dict(said["more"])
-    except (KeyError, TypeError) as error:
-        raise SansfaceError(f"{path} is damaged; remove it and run again.") from error
-    if not same:
-        raise SansfaceError(f"{path} is of another seed or of other people; give another folder for results.")
-    return Found(rows, more)

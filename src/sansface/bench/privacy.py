@@ -4,6 +4,7 @@ Every trial is attacked on people of the user's own choosing by `audit.run`, and
 with a true mesh by `bench.paper`. The strongest attacker who sees a single picture counts.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,11 +19,11 @@ from sansface.audit.kept import Kept
 from sansface.audit.people import People, read_people
 from sansface.audit.run import Audit, applicable, audit, finer, placing
 from sansface.bench.paper import Subject, run_trial
+from sansface.bench.rows import kept
 from sansface.bench.trials import Trial
 from sansface.bench.write import as_png, markdown_table
-from sansface.errors import SansfaceError
 from sansface.extras import require
-from sansface.files import read_json, write_json, write_text, written_beside
+from sansface.files import write_json, write_text, written_beside
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.protect.presets import PRESETS
@@ -81,46 +82,49 @@ def leaks(
     attackers: Sequence[str],
     seeds: Sequence[int],
     out: Path,
-    kept: Kept,
+    networks: Kept,
     device: torch.device,
     on_progress: Callable[[float, str], None],
 ) -> list[Leak]:
-    """Attack every way; what OUT/leaks holds already is not attacked again.
+    """Attack every way; what OUT/rows holds already of the same people is not attacked again.
 
     Args:
         folder: of people, as for `sansface audit`.
         attackers: those tried where there is σ.
+        networks: what earlier audits found out and learnt.
     """
     result = []
-    people = lru_cache(1)(lambda placed, outlined: _people(folder, recognisers, placed, outlined, kept))
+    listed = "\n".join(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")))
+    asked: dict[str, Any] = {"people": hashlib.sha256(listed.encode()).hexdigest()}
+    asked |= {"recognisers": [one.digest or one.name for one in recognisers], "attackers": list(attackers)}
+    people = lru_cache(1)(lambda placed, outlined: _people(folder, recognisers, placed, outlined, networks))
     for number, (way, seed) in enumerate((way, seed) for way in ways for seed in seeds):
         on_progress(number / (len(ways) * len(seeds)), f"attacking {way}")
         protection = ProtectSettings(**WAYS[way])
-        place = out / "leaks" / f"{way.replace(' ', '-')}-{'-'.join(attackers)}-{seed}.json"
-        if place.exists():
-            result.append(_read_leak(place))
-            continue
-        leak = Leak(way, seed, None, None, None, None, None, None)
-        if protection.share is not Share.CAMERA:
+
+        def attack(way: str = way, seed: int = seed, protection: ProtectSettings = protection) -> Leak:
+            if protection.share is Share.CAMERA:
+                return Leak(way, seed, None, None, None, None, None, None)
             settings = AuditSettings(applicable(attackers, protection), student=None)
             placed = placing(protection)
             read = people(placed, protection.share is Share.OUTLINE)
             rng = np.random.default_rng(seed)
-            found = audit(read, recognisers, protection, placed, rng, settings, kept=kept, device=device)
-            leak = _leak(way, seed, found)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_json(place, asdict(leak))
-        result.append(leak)
+            found = audit(read, recognisers, protection, placed, rng, settings, kept=networks, device=device)
+            return _leak(way, seed, found)
+
+        made_from = {**asked, "protection": asdict(protection), "seed": seed}
+        told = kept(out, way, made_from, lambda attack=attack: asdict(attack()))
+        result.append(Leak(**{**told, "skin": tuple(told["skin"])}))
     return result
 
 
 def _people(
-    folder: Path, recognisers: Sequence[Recogniser], placed: Placing, outlined: bool, kept: Kept
+    folder: Path, recognisers: Sequence[Recogniser], placed: Placing, outlined: bool, networks: Kept
 ) -> People:
     """Everybody whose face is as large as the default way asks for, whatever the way."""
     placings = tuple({one.placing for one in recognisers} | {placed, finer(placed)})
-    least = placing(ProtectSettings()).eyes
-    return read_people(folder, placings, least_eyes=least, kept=kept, outlined=placed if outlined else None)
+    least, where = placing(ProtectSettings()).eyes, placed if outlined else None
+    return read_people(folder, placings, least_eyes=least, kept=networks, outlined=where)
 
 
 def _leak(way: str, seed: int, found: Audit) -> Leak:
@@ -134,14 +138,6 @@ def _leak(way: str, seed: int, found: Audit) -> Leak:
     name, all_of_them = f"{best.attacker}, {best.with_what}", max(together, default=None)
     skin = tuple(third.named.value for third in found.skin)
     return Leak(way, seed, name, rate.value, rate.low, rate.high, all_of_them, best.named.chance, skin)
-
-
-def _read_leak(path: Path) -> Leak:
-    try:
-        said = read_json(path)
-        return Leak(**said | {"skin": tuple(said.get("skin", ()))})
-    except (AttributeError, TypeError) as error:
-        raise SansfaceError(f"{path} is damaged; remove it and run again.") from error
 
 
 def costs(

@@ -36,6 +36,9 @@ class GridField(Field):
         radius: of the sphere that it starts as.
         generator: for the initial values.
         factored: radiance is albedo times shading; else one network sees features, normal and direction.
+
+    Raises:
+        ValueError: levels or nodes of which there is no cell, no channel, no layer.
     """
 
     start: Tensor
@@ -53,6 +56,8 @@ class GridField(Field):
         generator: torch.Generator,
         factored: bool = True,
     ) -> None:
+        if min(*levels, feature_nodes, 2) < 2 or not levels or min(feature_channels, width, depth) < 1:
+            raise ValueError("levels and feature_nodes are at least 2, channels, width and depth at least 1")
         super().__init__()
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(1, 1, n, n, n)) for n in levels)
         shape = (1, feature_channels, feature_nodes, feature_nodes, feature_nodes)
@@ -107,8 +112,9 @@ class GridSurface:
 
     @cached_property
     def packed(self) -> Float[Tensor, "1 4 n n n"]:
-        """The distances and their slopes on the nodes."""
-        return CentralDifferences.apply(self.distance, self.spacing)
+        """The distances and their slopes on the nodes, with a graph whoever asks first: all get the same."""
+        with torch.enable_grad():
+            return CentralDifferences.apply(self.distance, self.spacing)
 
     def tensors(self) -> tuple[Tensor, ...]:
         return self.distance, self.features

@@ -22,7 +22,12 @@ class LipschitzLinear(nn.Linear):
 
     @torch.no_grad()
     def bind(self) -> None:
-        """Bound the layer from now on, with k from its largest row: the output does not change."""
+        """Bound the layer from now on, with k from its largest row: the output does not change.
+
+        What is bound already keeps its k.
+        """
+        if self.bound:
+            return
         largest = self.weight.abs().sum(dim=1).max().clamp(min=1e-6)
         # softplus⁻¹(y) = log(eʸ − 1), written so that a large y does not overflow.
         self.k.copy_(largest + torch.log(-torch.expm1(-largest)))

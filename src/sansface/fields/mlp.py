@@ -42,6 +42,9 @@ class MlpField(Field):
         generator: for the initial values.
         beta: scale of the density that it starts with; learnt where a stage does not give one.
         radiance_depth: hidden layers of the radiance, as wide as the distance's.
+
+    Raises:
+        ValueError: no layer, or one too narrow for the encoded point.
     """
 
     def __init__(
@@ -57,9 +60,14 @@ class MlpField(Field):
         beta: float = 0.1,
         radiance_depth: int = 4,
     ) -> None:
+        inputs = 3 * (1 + 2 * frequencies)
+        if width <= inputs or min(depth, skip, features, radiance_depth) < 1:
+            raise ValueError(
+                f"width is more than the {inputs} numbers of an encoded point; depth, skip, features and "
+                "radiance_depth are at least 1"
+            )
         super().__init__()
         self.frequencies, self.skip = frequencies, skip
-        inputs = 3 * (1 + 2 * frequencies)
         sizes = [inputs] + [width] * depth + [1 + features]
         layers = []
         for i, (a, b) in enumerate(pairwise(sizes)):
@@ -180,4 +188,4 @@ def _geometric(
     if index == 0:
         layer.weight[:, 3:] = 0
     elif skip:
-        layer.weight[:, -(inputs - 3) :] = 0
+        layer.weight[:, layer.in_features - (inputs - 3) :] = 0

@@ -26,7 +26,7 @@ def make_field(name: str, settings: dict[str, Any], generator: torch.Generator) 
         # nn.Linear draws from the global generator; borrow it, so that the seed decides everything.
         torch.set_rng_state(generator.get_state())
         return FIELDS[name](**settings, generator=generator)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SansfaceError(
             f"the field {name} does not take these settings: {error}; correct them."
         ) from error

@@ -121,9 +121,10 @@ def window(view: ViewRays, gradient: bool, patch: int, generator: torch.Generato
 
     Args:
         gradient: the moduli are compared, so what σ sees around them is rendered too; a σ that sees farther
-            than its neighbours gets so much more.
+            than its neighbours gets so much more. A view of a thin subject has colours and no modulus.
         patch: pixels; a view that is not larger is taken whole.
     """
+    gradient = gradient and bool(view.modulus_known.any())
     wanted = _grown(view.modulus_known, view.reach) if gradient else view.colour_known
     patch += 2 * (view.reach - 1) if gradient else 0
     height, width = wanted.shape

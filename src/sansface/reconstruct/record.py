@@ -176,6 +176,7 @@ class Record:
                     "unit": self.supervision.unit,
                 },
                 "template": self._template(),
+                "decimate": self.identity["decimate"],
                 "seconds": {"total": round(self.seconds(), 2)},
                 "versions": {
                     "sansface": __version__,

@@ -27,9 +27,16 @@ HALF_WRITTEN = tuple(f"{pattern}.part" for pattern in OURS)
 
 
 def identity_of(
-    supervision: Supervision, config: AnyConfig, seed: int, template: Template | None
+    supervision: Supervision,
+    config: AnyConfig,
+    seed: int,
+    template: Template | None,
+    decimate: int | None,
 ) -> dict[str, Any]:
-    """What a run is known by: a checkpoint continues the same data, settings, seed and template only."""
+    """What a run is known by: a checkpoint continues the same data, settings, seed and template only.
+
+    And a mesh that is done has as many faces as were asked for.
+    """
     data = hashlib.sha256()
     for view in supervision.views:
         for array in (view.target, view.shared, view.coverage, view.camera.K, view.camera.cam_from_world):
@@ -46,6 +53,7 @@ def identity_of(
         "config": _digest(config.as_dict()),
         "seed": seed,
         "template": template and template.sha256,
+        "decimate": decimate,
     }
 
 
@@ -64,6 +72,7 @@ def finished(out: Path, identity: dict[str, Any]) -> bool:
             "config": _digest(said["config"]),
             "seed": said["seed"],
             "template": said["template"] and said["template"]["sha256"],
+            "decimate": said["decimate"],
         }
         return said["status"] == "done" and of == identity
     except (KeyError, TypeError):

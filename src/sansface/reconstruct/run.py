@@ -24,8 +24,8 @@ from sansface.reconstruct.resume import HALF_WRITTEN, OURS, clear, finished, ide
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
 from sansface.report import write_report
+from sansface.surface.clean import check_decimation, largest_component
 from sansface.surface.clean import decimate as decimated
-from sansface.surface.clean import largest_component
 from sansface.surface.mesh import FORMATS, Mesh, transform, write_mesh
 
 HOLD = {Share.OUTLINE: 0.5, Share.CAMERA: 4.0}
@@ -83,6 +83,8 @@ def reconstruct(
     """
     if mesh_format not in FORMATS:
         raise SansfaceError(f"there is no mesh format {mesh_format!r}; choose one of {', '.join(FORMATS)}.")
+    if decimate is not None:
+        check_decimation(decimate)
     out, where = Path(out), chosen_device(device)
     if isinstance(config, Config):
         template = template or needed_template(supervision, config)
@@ -94,9 +96,13 @@ def reconstruct(
             f"splats learn from pictures of the face, and of those the bundle shares the {supervision.share} "
             "only; choose the preset fast."
         )
-    identity = identity_of(supervision, config, seed, template)
+    identity = identity_of(supervision, config, seed, template, decimate)
     path = out / f"mesh.{mesh_format}"
     if resume and path.is_file() and finished(out, identity):
+        if keep_radiance:
+            raise SansfaceError(
+                f"the run in {out} is finished and its radiance deleted; say --overwrite to run it again."
+            )
         return path
     kept = resumable(out, identity) if resume else None
     if kept is None:
@@ -122,7 +128,7 @@ def reconstruct(
         kept.restore(field, optimiser)
         return kept.run["step"]
 
-    with _enough_memory(out):
+    with _enough_memory(out), _float32():
         with _interruptible(record):
             try:
                 field = method_of(config).train(
@@ -219,6 +225,17 @@ def _interruptible(record: Record) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """On a GPU convolutions may round to ten bits (TF32): σ's twin is the client's to 1e-5."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from sansface.errors import SansfaceError
+from sansface.extras import require
 from sansface.surface.mesh import Mesh
 
 
@@ -24,22 +25,30 @@ def largest_component(mesh: Mesh) -> Mesh:
     return Mesh(mesh.vertices[used], index.reshape(faces.shape), normals)
 
 
-def decimate(mesh: Mesh, faces: int) -> Mesh:
-    """About `faces` faces by quadric error (Garland & Heckbert 1997); a mesh with fewer is returned as it is.
+def check_decimation(faces: int) -> None:
+    """Before any work: can a mesh be made of so many faces here?
 
-    Raises SansfaceError where fast-simplification is not installed or faces is below 4.
+    Raises:
+        SansfaceError: faces is below 4, or fast-simplification is not installed.
     """
     if faces < 4:
         raise SansfaceError(f"a closed surface needs at least 4 faces, not {faces}; ask for more.")
-    try:
-        from fast_simplification import simplify  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise SansfaceError('decimation needs one more package: pip install "sansface[decimate]".') from error
+    require("fast_simplification", extra="decimate")
+
+
+def decimate(mesh: Mesh, faces: int) -> Mesh:
+    """About `faces` faces by quadric error (Garland & Heckbert 1997); a mesh with fewer is returned as it is.
+
+    Raises:
+        SansfaceError: see `check_decimation`.
+    """
+    check_decimation(faces)
     if len(mesh.faces) <= faces:
         return mesh
     # The library works in float32: centred and scaled first, so that a capture far from the origin keeps its
     # digits.
     middle, size = mesh.vertices.mean(axis=0), np.ptp(mesh.vertices, axis=0).max()
     points = ((mesh.vertices - middle) / size).astype(np.float32)
+    simplify = require("fast_simplification", extra="decimate").simplify
     vertices, kept = simplify(points, mesh.faces.astype(np.int32), target_count=faces)[:2]
     return Mesh(middle + size * vertices.astype(np.float64), kept)

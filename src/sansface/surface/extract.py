@@ -28,8 +28,8 @@ def extract(
     """The zero set of a signed distance function as one welded mesh (Lewiner et al. 2003).
 
     sdf: (n, 3) float32 points of the cube [-bound, bound]^3 to (n,) distances, negative inside.  resolution:
-    cells along an edge of the cube.  block: layers of cells held in memory at a time.  coarse: at most so
-    many cells along an edge for the first look; a coarse cell is searched finely where
+    cells along an edge of the cube, or a few more.  block: layers of cells held in memory at a time.  coarse:
+    at most so many cells along an edge for the first look; a coarse cell is searched finely where
 
         min over its corners of |f|  <  SAFETY * half its diagonal,
 
@@ -43,7 +43,8 @@ def extract(
         raise SansfaceError(
             "marching cubes needs resolution >= 2 and positive block, coarse and bound; correct them."
         )
-    stride = next(s for s in range(1, resolution + 1) if resolution % s == 0 and resolution // s <= coarse)
+    stride = -(-resolution // coarse)
+    resolution = stride * -(-resolution // stride)
     grid = _Grid(sdf, resolution, stride, bound)
     active = _near_surface(grid.corners, stride * grid.voxel)
     layers = max(1, block // stride)

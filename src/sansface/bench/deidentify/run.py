@@ -25,9 +25,9 @@ from sansface.bench.deidentify.keyed import Keyed, hidden_by_keys, keyed, virtua
 from sansface.bench.deidentify.kid import Backbone
 from sansface.bench.deidentify.matched import Matched, match, tar
 from sansface.bench.deidentify.measure import Instruments, Row, as_json, from_json, measured, row
-from sansface.bench.deidentify.rows import kept
 from sansface.bench.deidentify.scorers import scorer
 from sansface.bench.deidentify.sheet import write_sheet
+from sansface.bench.rows import kept
 from sansface.deidentify.methods import KEYED, KINDS, Chosen
 from sansface.errors import SansfaceError
 from sansface.recognise.detect import Yunet

@@ -20,6 +20,7 @@ import trimesh
 import sansface as sf
 from conftest import BALL_CENTER, BALL_RADIUS, ROOT, make_tiny_capture
 from sansface import cli, demo, evaluate
+from sansface.errors import SansfaceError
 from sansface.evaluate import compare
 from sansface.protect.bundle import read_bundle
 from sansface.protect.operators import OPERATORS
@@ -131,6 +132,24 @@ def test_the_frame_is_the_users_own_and_of_one_bundle(ball, bundle, head, tmp_pa
     config = json.loads((head / "config.json").read_text(encoding="utf-8"))
     assert config["frame"]["unit"] == "cm"
     np.testing.assert_allclose(config["frame"]["center"], BALL_CENTER)
+
+
+def test_results_of_protect_do_not_destroy_each_other(ball, tmp_path, refused, say, monkeypatch):
+    new, elsewhere = tmp_path / "new.sfb", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert "one file for two results" in refused("protect", ball, "-o", new, "--frame-out", new)
+    both = "--frame-out", elsewhere / "x", "--sheet", elsewhere / "x"
+    assert "one file for two results" in refused("protect", ball, "-o", new, *both)
+    assert "is a folder" in refused("protect", ball, "-o", elsewhere, "--overwrite")
+    assert say("protect", ball, "-o", new)[0] == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    def full(*words):
+        raise SansfaceError("the disk is full; free some space.")
+
+    monkeypatch.setattr("sansface.protect.bundle.write_bundle", full)
+    assert "the disk is full" in refused("protect", ball, "-o", new, "--overwrite", "--resolution", 32)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
 def test_protect_names_all_operators():

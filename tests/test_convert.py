@@ -5,6 +5,7 @@ import struct
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,18 @@ def test_photographs_of_one_name_from_two_folders_are_numbered(tmp_path):
     again = read_capture(tmp_path / "out")
     assert [frame.image.name for frame in again.frames] == ["000.png", "001.png"]
     assert [frame.role for frame in again.frames] == [Role.NEUTRAL, Role.SENSITIVE]
+
+
+def test_photographs_that_differ_in_their_suffix_have_masks_of_their_own(tmp_path):
+    frames = []
+    for suffix, camera in zip(("jpg", "png"), fabricated.cameras()[:2], strict=True):
+        fabricated.picture(tmp_path / f"a.{suffix}")
+        mask = tmp_path / f"mask-{suffix}.png"
+        assert cv2.imwrite(str(mask), np.full((80, 55), 100 + len(frames), np.uint8))
+        frames.append(Frame(camera, Role.SENSITIVE, tmp_path / f"a.{suffix}", mask))
+    convert(Capture(tuple(frames)), tmp_path / "out", "transforms")
+    again = read_capture(tmp_path / "out").frames
+    assert [cv2.imread(str(frame.mask), 0)[0, 0] for frame in again] == [100, 101]
 
 
 def test_a_folder_in_use_and_a_missing_picture(tmp_path):

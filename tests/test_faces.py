@@ -20,7 +20,7 @@ from sansface.faces.labels import annotate
 from sansface.faces.roles import decide, face_forward, overrides, vector
 from sansface.faces.segment import make_masks
 from sansface.faces.tell import check_no_bundle_beside, sheet
-from sansface.formats import read_capture
+from sansface.formats import convert, read_capture
 
 FACE = {NASION: (0, 1, 2), CHIN: (0, -1.2, 2), NOSE: (0, 0.3, 2.6)} | dict(
     zip((*RIGHT, *LEFT), [(-1, 0.9, 1.5), (-0.4, 0.9, 1.7), (-0.5, -0.4, 1.8)] * 2, strict=True)
@@ -120,6 +120,14 @@ def test_front_and_forward_are_believed_unless_the_faces_contradict():
             decide(capture, forward=nothing, seen=seen)
 
 
+def test_a_given_front_makes_nothing_neutral_that_the_faces_show_from_the_side():
+    """40° beside the front, on the other side, is no contradiction yet; 95° from the face is a profile."""
+    capture, seen = ring([0.0, 30, -30, 60, 40, -95, 95, 180])
+    decisions = decide(capture, "004", seen=seen)
+    assert [one.role is Role.NEUTRAL for one in decisions] == [False] * 7 + [True]
+    assert decisions[5].angle == pytest.approx(95, abs=2.5)
+
+
 def test_overrides():
     capture, seen = ring(AROUND)
     assert decide(capture, overrides={"009.png": Role.SENSITIVE}, seen=seen)[9].role is Role.SENSITIVE
@@ -188,6 +196,56 @@ def test_masks_keep_a_hand_s_work_and_take_alpha(tiny_capture: Path):
     }  # fmt: skip
     assert first.read_bytes() == drawn
     assert np.array_equal(cv2.imread(str(second), 0), mask)
+
+
+def test_labels_go_to_the_photograph_of_that_suffix(tiny_capture: Path):
+    """000.png, which its entry names without the suffix, and 000.jpg."""
+    shutil.copy(tiny_capture / "images/001.png", tiny_capture / "images/000.jpg")
+    path = tiny_capture / "transforms.json"
+    document = json.loads(path.read_bytes())
+    names = {"images/000.png": "images/000", "images/001.png": "images/000.jpg"}
+    for entry in document["frames"]:
+        entry["file_path"] = names.get(entry["file_path"], entry["file_path"])
+    path.write_text(json.dumps(document))
+    images = [frame.image for frame in read_capture(tiny_capture).frames]
+    said = {image: "sensitive" if image.name == "000.png" else "neutral" for image in images}
+    annotate(tiny_capture, "role", said)
+    assert {frame.image: frame.role for frame in read_capture(tiny_capture).frames} == said
+
+
+def test_photographs_of_one_name_in_two_folders_have_masks_of_their_own(tiny_capture: Path):
+    path = tiny_capture / "transforms.json"
+    document = json.loads(path.read_bytes())
+    masks = []
+    for index, entry in enumerate(document["frames"]):
+        mask = cv2.imread(str(tiny_capture / entry.pop("mask_path")), 0)
+        mask[0, 0] = index + 1  # tells them apart
+        masks.append(mask)
+        picture = np.dstack([cv2.imread(str(tiny_capture / entry["file_path"])), mask])
+        entry["file_path"] = f"{('front', 'rear')[index % 2]}/{index // 2}.png"
+        image = tiny_capture / entry["file_path"]
+        image.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(image), picture)
+    path.write_text(json.dumps(document))
+    capture = read_capture(tiny_capture)
+    assert make_masks(capture, tiny_capture)["from alpha"] == 8
+    for entry in json.loads(path.read_bytes())["frames"]:
+        where, number = entry["file_path"].removesuffix(".png").split("/")
+        made = cv2.imread(str(tiny_capture / entry["mask_path"]), 0)
+        assert np.array_equal(made, masks[2 * int(number) + (where == "rear")])
+    shared = [replace(frame, mask=tiny_capture / "masks/one.png") for frame in capture.frames]
+    with pytest.raises(SansfaceError, match=r"would both have the mask .*one\.png"):
+        make_masks(replace(capture, frames=tuple(shared)), tiny_capture)
+
+
+def test_masks_are_not_drawn_where_the_format_does_not_look(tmp_path: Path, tiny_capture: Path, say):
+    capture = read_capture(tiny_capture)
+    bare = replace(capture, frames=tuple(replace(frame, mask=None) for frame in capture.frames))
+    convert(bare, tmp_path / "npz", "npz")
+    code, _, error = say("masks", tmp_path / "npz")
+    assert code == 1
+    assert "the format npz has its own place for masks" in error
+    assert not (tmp_path / "npz" / "masks").exists()
 
 
 def test_masks_that_say_nothing_stop(tiny_capture: Path):

@@ -143,6 +143,15 @@ def refused(photographs: Path, out: Path, says: str, **settings) -> None:
     assert not out.with_name(out.name + ".part").exists()
 
 
+def test_a_folder_called_like_the_one_that_is_filled_is_left_alone(photographs, tmp_path):
+    """It may hold the only originals."""
+    mine = shutil.copytree(photographs, tmp_path / "head.part")
+    with pytest.raises(SansfaceError, match=r"head\.part is in the way"):
+        make_capture(mine, tmp_path / "head")
+    assert sorted(path.name for path in mine.iterdir()) == sorted(p.name for p in photographs.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["head.part"]
+
+
 def test_three_photographs_are_too_few(photographs, tmp_path):
     few = tmp_path / "few"
     few.mkdir()

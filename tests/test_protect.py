@@ -11,7 +11,7 @@ import pytest
 
 from bundle_rules import decoded, violations
 from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
-from sansface.capture import Capture, Role
+from sansface.capture import Capture, Role, Sphere
 from sansface.errors import SansfaceError
 from sansface.formats import read_capture
 from sansface.protect.bundle import bundle_bytes
@@ -197,6 +197,13 @@ def test_paranoid_knows_no_outline_either(tmp_path, ball):
     assert bundle_bytes(protect(ball, settings)) == bundle_bytes(protect(other, settings))
     strict = replace(settings, share=PRESETS["strict"])
     assert bundle_bytes(protect(ball, strict)) != bundle_bytes(protect(other, strict))
+    # As `capture` writes it down, of all masks: it is left, and used where outlines are shared anyway.
+    wide, tight = (
+        replace(one, sphere=Sphere(np.zeros(3), r, "masks")) for one, r in ((ball, 2.1), (other, 1.9))
+    )
+    assert bundle_bytes(protect(wide, settings)) == bundle_bytes(protect(tight, settings))
+    assert protect(wide, strict).radius == 2.1
+    assert protect(replace(wide, sphere=Sphere(np.zeros(3), 2.1, "given")), settings).radius == 2.1
 
 
 def test_alpha_serves_as_mask_and_other_depths_are_read(tmp_path, ball):
@@ -262,6 +269,8 @@ def test_roles_that_cannot_work(ball):
     assert "all frames are neutral" in refusal(relabelled(ball, *range(8)))
     assert "one neutral frame is too few" in refusal(relabelled(ball, 4))
     assert "2 sensitive frames are too few" in refusal(relabelled(ball, *range(6)))
+    paranoid = replace(SPHERE, share=PRESETS["paranoid"])
+    assert "nothing is left" in refusal(relabelled(ball), replace(paranoid, center=None, radius=None))
 
 
 def test_every_frame_may_be_sensitive(ball):
@@ -379,6 +388,10 @@ def test_the_sheet_stays_away_from_the_bundle(tmp_path, ball):
         write_sheet(sheet, tmp_path / "out" / "sheet.png", tmp_path / "out" / "head.sfb")
     with pytest.raises(SansfaceError, match="beside the bundle"):
         write_sheet(sheet, tmp_path / "x" / ".." / "out" / "sheet.png", tmp_path / "out" / "head.sfb")
+    (tmp_path / "out" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(SansfaceError, match="beside the bundle"):
+        write_sheet(sheet, tmp_path / "out" / "link.png", tmp_path / "out" / "head.sfb")
+    (tmp_path / "out" / "link.png").unlink()
     write_sheet(sheet, tmp_path / "sheet.png", tmp_path / "out" / "head.sfb")
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "sheet.png"))[:, :, ::-1], sheet)
     assert os.listdir(tmp_path / "out") == []

@@ -1,6 +1,7 @@
 """transforms.json: write then read is the identity; everything unusual is refused by name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,13 @@ def test_meta_json(tmp_path):
     assert capture.meta["head_min_y"] == -1.4
     assert capture.sphere.radius == 4.4
     assert capture.sphere.source == "given"
+    (tmp_path / "meta.json").write_text(json.dumps({**meta, "sphere_source": "masks"}))
+    found = read(tmp_path, document())
+    assert found.sphere.source == "masks"
+    write_transforms_json(found, tmp_path)
+    assert read_transforms_json(tmp_path).sphere.source == "masks"
+    write_transforms_json(replace(found, sphere=capture.sphere), tmp_path)
+    assert read_transforms_json(tmp_path).sphere.source == "given"
     (tmp_path / "meta.json").write_text(json.dumps({"radius": 4.4, "unit": "Dr Jane Roe's ward"}))
     capture = read(tmp_path, document())
     assert (capture.unit, capture.sphere) == ("unknown", None)
@@ -192,6 +200,8 @@ def scaled(factor):
         (document(camera_model="PINHOLE", k1=0.1), "has no k1"),
         (document(is_fisheye=True), "is_fisheye"),
         (document(sk_x=0.5), "sk_x"),
+        (document(camera_model=["OPENCV"]), "not one of OPENCV"),
+        (document(sphere_center=[0, 0, 0], sphere_radius=10**400), "not a positive number"),
     ],
 )
 def test_what_is_refused_names_the_file(tmp_path, value, says):
@@ -208,6 +218,7 @@ def test_what_is_refused_names_the_file(tmp_path, value, says):
         ('{"center": [0, 0], "radius": 1}', "center and radius"),
         ('{"center": [0, 0, 0], "radius": -1}', "center and radius"),
         ('{"center": [0, 0, 0], "radius": "1m"}', "center and radius"),
+        ('{"center": [0, 0, 0], "radius": 1, "sphere_source": "guessed"}', "sphere_source"),
     ],
 )
 def test_a_meta_json_that_is_refused(tmp_path, meta, says):

@@ -314,6 +314,16 @@ def test_before_a_face_is_found_and_after_it_its_place_is_covered_for_a_while(
     assert [shows(frame) for frame in result] == ["as it was"] * 2 + ["changed"] * 2 + ["as it was"] * 2
 
 
+def test_a_doubtful_face_is_covered(
+    tmp_path: Path, tools: Tools, painted: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a photograph, where such a face is refused: a fit it may bear, and still be a profile."""
+    monkeypatch.setattr(video, "doubt", lambda face, head: "a profile, or nearly one")
+    told, result = run(written(tmp_path / "film.mp4", trembling(2)[0], sound=""), tools)
+    assert [shows(frame) for frame in result] == ["covered"] * 2
+    assert (told.changed, told.covered) == (0, 2)
+
+
 def test_two_people_keep_one_identity_each(tmp_path: Path, tools: Tools, painted: list) -> None:
     frames, _ = trembling(6)
     both = [np.concatenate([frame, frames[5 - k][:, ::-1]], axis=1) for k, frame in enumerate(frames)]

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from sansface.evaluate.distance import Nearest
-from sansface.evaluate.raycast import Caster, pixel_grid
+from sansface.evaluate.raycast import Caster
 from sansface.heads.neural.codes import HeadCodes, random_codes
 from sansface.heads.neural.file import load_neural_head, read_neural_head
 from sansface.heads.neural.head import CUT, NeuralHead
@@ -75,7 +75,7 @@ def surface_error(head: NeuralHead, surfaces: Surfaces, codes: HeadCodes, size: 
     caster, posed, seen, shown = Caster(truth), head.posed(codes), [], []
     for turn in TURNS:
         camera = camera_at(turn, 0.0, size)
-        hits = caster.first(*camera.rays(pixel_grid(camera, size, size)))
+        hits = caster.first(*camera.rays(camera.grid(size, size)))
         visible = (hits.face < skin) & (mean[hits.face, 1] > CUT)
         seen.append(hits.point[visible])
         traced = trace(posed, *rays_of(camera, head))

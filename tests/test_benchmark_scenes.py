@@ -14,7 +14,7 @@ import path_tracing
 import plate_reader
 from conftest import looking_at
 from sansface.capture import Capture, Frame, Role, Sphere
-from sansface.evaluate.raycast import Caster, pixel_grid
+from sansface.evaluate.raycast import Caster
 from sansface.formats.transforms_json import read_transforms_json, write_transforms_json
 from sansface.heads.trace import srgb
 from sansface.protect.pipeline import ProtectSettings, protect
@@ -66,7 +66,7 @@ def test_who_sees_nothing_that_can_be_read_is_neutral(scene):
     neutral = [camera for camera, role in cameras if role is Role.NEUTRAL]
     assert 2 <= len(neutral) <= 10
     for camera in neutral:
-        points = caster.first(*camera.rays(pixel_grid(camera, 128, 128))).point
+        points = caster.first(*camera.rays(camera.grid(128, 128))).point
         for sheet in scene.sheets:
             assert not on(sheet, points).any()
 

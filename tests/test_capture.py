@@ -24,6 +24,12 @@ def test_the_axis_meets_the_middle_of_the_picture():
     assert depth[0] > 0
 
 
+def test_the_grid_is_the_pixels_centres_or_coarser():
+    camera = Camera(np.diag([50.0, 50, 1]), 6, 4, np.eye(4))
+    assert camera.grid()[[0, 1, 6, -1]].tolist() == [[0.5, 0.5], [1.5, 0.5], [0.5, 1.5], [5.5, 3.5]]
+    assert camera.grid(2, 1).tolist() == [[1.5, 2], [4.5, 2]]
+
+
 def test_rays_pass_through_the_points_they_project_to():
     pixels, depth = CAMERA.project(POINTS)
     origins, directions = CAMERA.rays(pixels)

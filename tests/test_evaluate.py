@@ -13,7 +13,7 @@ from conftest import looking_at
 from sansface.errors import SansfaceError
 from sansface.evaluate import error_per_vertex, score
 from sansface.evaluate.distance import Nearest
-from sansface.evaluate.raycast import Caster, visible_points
+from sansface.evaluate.raycast import Caster, visible_hits
 from sansface.evaluate.viewpoints import DISTANCE, viewpoints
 from sansface.formats import read_capture
 from sansface.surface import Mesh, read_mesh
@@ -166,7 +166,7 @@ def test_visible_points_are_the_nearest_crossings():
         np.vstack([inner.vertices, outer.vertices]),
         np.vstack([inner.faces, outer.faces + len(inner.vertices)]),
     )
-    points = visible_points(both, around(), rays=32)
+    points = visible_hits(Caster(both), around(), rays=32).point
     assert len(points) > 500
     assert np.linalg.norm(points, axis=1).min() > 0.99
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sansface.splats import kernels, rasterise
-from sansface.splats.projection import FAINT, part, pinhole, project
+from sansface.splats.projection import FAINT, pinhole, project
 from sansface.splats.rasterise import DARK, OPAQUE
 from sansface.splats.render import Picture, render, seen_normals
 from sansface.splats.splats import HARMONIC0, HARMONIC1, Splats, facing
@@ -207,7 +207,7 @@ def test_weights_are_not_negative_and_sum_to_less_than_one(seed, count):
 
 def test_a_window_shows_what_the_whole_picture_shows_there():
     splats, camera = some_splats(50, 5), unit_camera(size=24)
-    whole, window = render(splats, camera), render(splats, part(camera, (5, 9), (8, 11)))
+    whole, window = render(splats, camera), render(splats, camera.cropped(9, 5, 11, 8))
     for name in ("colour", "opacity", "normal", "distortion"):
         crop = getattr(whole, name)[5:13, 9:20]
         torch.testing.assert_close(getattr(window, name), crop, atol=1e-4, rtol=1e-3)

@@ -124,6 +124,17 @@ class Camera:
         pose[:3, 3] = (pose[:3, :3] @ np.asarray(center, dtype=np.float64) + pose[:3, 3]) / radius
         return Camera(self.K, self.width, self.height, pose, self.distortion)
 
+    def grid(self, columns: int | None = None, rows: int | None = None) -> np.ndarray:
+        """Centres of so many cells over the picture, row by row; of its pixels if nothing is said.
+
+        Returns:
+            (rows · columns, 2) float64 pixels.
+        """
+        columns, rows = columns or self.width, rows or self.height
+        x = (np.arange(columns) + 0.5) * self.width / columns
+        y = (np.arange(rows) + 0.5) * self.height / rows
+        return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Project world points, without distortion: pictures are undistorted before anything is projected.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sansface.capture import Camera
-from sansface.evaluate.raycast import Caster, pixel_grid
+from sansface.evaluate.raycast import Caster
 from sansface.surface.mesh import Mesh
 
 SUPERSAMPLING = 2
@@ -36,7 +36,7 @@ def render_depth_normals(mesh: Mesh | Caster, camera: Camera, size: tuple[int, i
     caster = mesh if isinstance(mesh, Caster) else Caster(mesh)
     mesh = caster.mesh
     width, height = size or (camera.width, camera.height)
-    origins, directions = camera.rays(pixel_grid(camera, width, height))
+    origins, directions = camera.rays(camera.grid(width, height))
     hits = caster.first(origins, directions)
     weights = _barycentric(mesh.triangles[hits.face], hits.point)
     normal = np.einsum("hk,hkd->hd", weights, mesh.vertex_normals[mesh.faces[hits.face]])
@@ -62,26 +62,19 @@ def render_depth_normals(mesh: Mesh | Caster, camera: Camera, size: tuple[int, i
     )
 
 
-def render_mesh(mesh: Mesh | Caster, camera: Camera, size: tuple[int, int] | None = None) -> np.ndarray:
+def render_mesh(mesh: Mesh | Caster, camera: Camera) -> np.ndarray:
     """A grey plaster cast on white: headlight and a soft key light from the upper left of the camera.
 
-    size: (width, height); None takes the camera's.  Returns (h, w, 3) uint8 sRGB, supersampled 2 x 2.
+    Returns:
+        (h, w, 3) uint8 sRGB of the camera's size, supersampled 2 x 2.
     """
-    width, height = size or (camera.width, camera.height)
-    buffers = render_depth_normals(mesh, camera, (SUPERSAMPLING * width, SUPERSAMPLING * height))
+    buffers = _supersampled(mesh, camera)
     light = _shade(buffers, camera)[..., None] * np.array([0.80, 0.78, 0.75])
     return _finish(np.where(buffers.face[..., None] >= 0, light, 1.0))
 
 
-def render_normals(mesh: Mesh | Caster, camera: Camera, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Normals in the camera's frame as colours: red right, green up, blue towards the camera. (h, w, 3)
-    uint8.
-    """
-    width, height = size or (camera.width, camera.height)
-    buffers = render_depth_normals(mesh, camera, (SUPERSAMPLING * width, SUPERSAMPLING * height))
-    local = buffers.normal @ camera.cam_from_world[:3, :3].T * np.array([1.0, -1.0, -1.0])
-    encoded = _linear(0.5 + 0.5 * local)
-    return _finish(np.where(buffers.face[..., None] >= 0, encoded, 1.0))
+def _supersampled(mesh: Mesh | Caster, camera: Camera) -> Buffers:
+    return render_depth_normals(mesh, camera, (SUPERSAMPLING * camera.width, SUPERSAMPLING * camera.height))
 
 
 def heat_map(
@@ -89,24 +82,25 @@ def heat_map(
     values: np.ndarray,
     camera: Camera,
     vmax: float,
-    size: tuple[int, int] | None = None,
     unit: str = "",
 ) -> np.ndarray:
     """A value per vertex as a colour on the mesh, with a colour bar from 0 to vmax at the right.
 
-    values: (n,) float, per vertex; above vmax counts as vmax.  size: (width, height) without the bar.
-    Returns (h, w + bar, 3) uint8 sRGB: dark blue is 0, yellow is vmax.
+    Args:
+        values: (n,) float, per vertex; above vmax counts as vmax.
+
+    Returns:
+        (h, w + bar, 3) uint8 sRGB: dark blue is 0, yellow is vmax.
     """
-    width, height = size or (camera.width, camera.height)
     caster = mesh if isinstance(mesh, Caster) else Caster(mesh)
-    buffers = render_depth_normals(caster, camera, (SUPERSAMPLING * width, SUPERSAMPLING * height))
+    buffers = _supersampled(caster, camera)
     seen = buffers.face >= 0
     picture = np.ones((*seen.shape, 3))
     corner = np.asarray(values, dtype=np.float64)[caster.mesh.faces[buffers.face[seen]]]
     value = np.einsum("hk,hk->h", buffers.weights[seen], corner)
     shade = 0.45 + 0.55 * _shade(buffers, camera)[seen]
     picture[seen] = _linear(colors(value / vmax)) * shade[:, None]
-    return np.concatenate([_finish(picture), _color_bar(height, vmax, unit)], axis=1)
+    return np.concatenate([_finish(picture), _color_bar(camera.height, vmax, unit)], axis=1)
 
 
 def colors(share: np.ndarray) -> np.ndarray:

@@ -44,19 +44,7 @@ class Caster:
         return Hits(ray, face, points)
 
 
-def pixel_grid(camera: Camera, columns: int, rows: int) -> np.ndarray:
-    """(rows * columns, 2) float64: centres of a grid of equal cells over the whole image, row by row."""
-    x = (np.arange(columns) + 0.5) * camera.width / columns
-    y = (np.arange(rows) + 0.5) * camera.height / rows
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-
-
 def visible_hits(caster: Caster, cameras: Sequence[Camera], rays: int = 96) -> Hits:
     """First hits of rays x rays rays of every camera; `ray` counts on from camera to camera."""
-    cast = [camera.rays(pixel_grid(camera, rays, rays)) for camera in cameras]
+    cast = [camera.rays(camera.grid(rays, rays)) for camera in cameras]
     return caster.first(np.concatenate([o for o, _ in cast]), np.concatenate([d for _, d in cast]))
-
-
-def visible_points(mesh: Mesh, cameras: Sequence[Camera], rays: int = 96) -> np.ndarray:
-    """(h, 3) float64: what the cameras see of the mesh, a point a ray that hits it."""
-    return visible_hits(Caster(mesh), cameras, rays).point

@@ -94,8 +94,7 @@ def novel_view(head: TrainedHead, camera: Camera, radiance: Radiance | None = No
     """
     device = next(head.field.parameters()).device
     surface, shown = head.field.now(), radiance or head.field.radiance
-    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
-    rays = camera.rays(np.column_stack([columns.ravel(), rows.ravel()]))
+    rays = camera.rays(camera.grid())
     origins, directions = (torch.from_numpy(a.astype(np.float32)).to(device) for a in rays)
     generator = torch.Generator(device).manual_seed(0)
     parts = []

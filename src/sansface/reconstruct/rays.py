@@ -45,9 +45,7 @@ def view_rays(view: View, operator: Operator, background: bool, device: torch.de
     """
     camera = view.camera
     h, w = camera.height, camera.width
-    rows, columns = np.mgrid[:h, :w]
-    pixels = np.column_stack([columns.ravel() + 0.5, rows.ravel() + 0.5])
-    origins, directions = camera.rays(pixels)
+    origins, directions = camera.rays(camera.grid())
     cosine = directions @ camera.cam_from_world[2, :3]
     side = 1 / np.sqrt(camera.K[0, 0] * camera.K[1, 1])
     colour = view.kind is Kind.COLOUR

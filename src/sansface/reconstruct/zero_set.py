@@ -36,8 +36,7 @@ def zero_set(field: Field, cells: int) -> Mesh:
 def seen_normals(field: Field, camera: Camera) -> np.ndarray:
     """(h, w, 3) float32 unit normals in the frame, NaN where a pixel's ray meets no surface."""
     device = next(field.parameters()).device
-    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
-    rays = camera.rays(np.column_stack([columns.ravel(), rows.ravel()]))
+    rays = camera.rays(camera.grid())
     origins, directions = (torch.from_numpy(a.astype(np.float32)).to(device) for a in rays)
     surface = field.now()
     generator = torch.Generator(device).manual_seed(0)

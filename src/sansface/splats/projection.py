@@ -39,19 +39,11 @@ class Pinhole:
 
 def pinhole(camera: Camera, like: Tensor) -> Pinhole:
     """A camera as tensors of the kind and on the device of another one."""
-    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
-    pixels = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
+    pixels = np.insert(camera.grid(), 2, 1, axis=1).reshape(camera.height, camera.width, 3)
     pose = camera.cam_from_world
     arrays = camera.K, pose[:3, :3], pose[:3, 3], camera.center, pixels @ np.linalg.inv(camera.K).T
     tensors = (torch.from_numpy(np.array(a)).to(like) for a in arrays)
     return Pinhole(camera.width, camera.height, *tensors)
-
-
-def part(camera: Camera, corner: tuple[int, int], size: tuple[int, int]) -> Camera:
-    """The camera of a window of its picture, from row and column `corner` on."""
-    (y, x), (height, width) = corner, size
-    K = camera.K - np.array([[0, 0, x], [0, 0, y], [0, 0, 0]])
-    return Camera(K, width, height, camera.cam_from_world)
 
 
 @dataclass(frozen=True, eq=False)

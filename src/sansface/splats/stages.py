@@ -15,7 +15,6 @@ from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.splats.config import SplatConfig, SplatStage
 from sansface.splats.hull import splats_on, visual_hull
 from sansface.splats.losses import coverage_loss, distortion_loss, normal_loss, smoothness_loss
-from sansface.splats.projection import part
 from sansface.splats.relocate import pull, relocate
 from sansface.splats.render import render
 from sansface.splats.splats import Splats
@@ -100,7 +99,8 @@ def compared(
 ) -> dict[str, Tensor]:
     """Render a window of a view and compare all that is known of it."""
     cut = window(view, stage.gradient > 0, config.patch, generator)
-    picture = render(splats, part(view.camera, cut.corner, cut.size), config.finer)
+    (y, x), (height, width) = cut.corner, cut.size
+    picture = render(splats, view.camera.cropped(x, y, width, height), config.finer)
     losses = {
         "coverage": coverage_loss(picture, cut.crop(view.coverage)),
         "normal": normal_loss(picture),

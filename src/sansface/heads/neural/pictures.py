@@ -10,7 +10,7 @@ import numpy as np
 from trimesh.triangles import points_to_barycentric
 
 from sansface.capture import Camera
-from sansface.evaluate.raycast import Caster, pixel_grid
+from sansface.evaluate.raycast import Caster
 from sansface.heads.albedo import albedo
 from sansface.heads.light import irradiance
 from sansface.heads.neural.codes import HeadCodes
@@ -94,7 +94,7 @@ class Surfaces:
     def view(self, codes: HeadCodes, camera: Camera) -> View:
         """Cast a ray through the centre of every pixel."""
         mesh = self.mesh(codes)
-        hits = Caster(mesh).first(*camera.rays(pixel_grid(camera, camera.width, camera.height)))
+        hits = Caster(mesh).first(*camera.rays(camera.grid()))
         corners = self.faces[hits.face]
         share = points_to_barycentric(mesh.triangles[hits.face], hits.point)
         normal = np.einsum("nk,nkd->nd", share, mesh.vertex_normals[corners])

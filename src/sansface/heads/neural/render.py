@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from sansface.capture import Camera
-from sansface.evaluate.raycast import pixel_grid
 from sansface.heads.neural.codes import HeadCodes
 from sansface.heads.neural.head import NeuralHead, PosedHead
 from sansface.surface.extract import extract
@@ -67,7 +66,7 @@ def render(
 
 def rays_of(camera: Camera, head: NeuralHead) -> tuple[Tensor, Tensor]:
     """(n, 3) origins and unit directions through the centres of all pixels, in the template's frame."""
-    origins, directions = camera.rays(pixel_grid(camera, camera.width, camera.height))
+    origins, directions = camera.rays(camera.grid())
     origins = (origins - np.array(head.center)) / head.radius
     return torch.from_numpy(origins.astype(np.float32)), torch.from_numpy(directions.astype(np.float32))
 

@@ -199,6 +199,12 @@ def test_the_command_says_it_all_and_exits_with_three(lump, tmp_path, capsys):
 # --- the parts against what is known in closed form ---
 
 
+def test_without_masks_nobody_knows_how_large_the_subject_is(capture):
+    """What the cameras see is no subject: 16 good cameras at a distance have no finding."""
+    bare = replace(capture, frames=tuple(replace(frame, mask=None) for frame in capture.frames), unit="m")
+    assert not [one for one in check_capture(bare).report.findings if one.kind == "scale"]
+
+
 def test_masks_without_an_outline_are_named(capture, tmp_path):
     """One pixel, and all but a rim: of neither is anything left to hold against the others."""
     frames = list(capture.frames)

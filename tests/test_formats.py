@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from sansface.capture import Camera, Capture, Frame, Role
 from sansface.errors import SansfaceError
 from sansface.formats import FORMATS, convert, read_capture, recognise
 from sansface.formats.colmap import read_points
+from sansface.formats.idr_npz import decomposed
 from sansface.formats.pictures import picture_size
 from sansface.protect.photograph import read_photograph
 from sansface.protect.reduce import reduce
@@ -75,6 +77,28 @@ def test_spheres_and_units_that_formats_say(tmp_path):
     (tmp_path / "h3ds/meta.json").write_text('{"center": [0, 0, 0], "radius": 3, "unit": "m"}')
     capture = read_capture(tmp_path / "h3ds")
     assert (capture.unit, capture.sphere.radius) == ("m", 3)
+
+
+def test_projections_of_single_precision_have_no_skew():
+    """As NeuS's own script writes them; what rounding leaves of one is at most 1e-5 of the focal length."""
+    rng = np.random.default_rng(0)
+    for camera in fabricated.cameras() * 10:
+        K = np.array(camera.K) * rng.uniform(0.5, 20, (1, 1))
+        K[2, 2] = 1
+        P = (K @ camera.cam_from_world[:3]).astype(np.float32).astype(np.float64)
+        found, _ = decomposed(P)
+        assert found[0, 1] == 0
+        np.testing.assert_allclose(found, K, rtol=1e-4, atol=1e-3)
+
+
+def test_colmaps_undistorted_model_has_pictures_of_its_own(tmp_path):
+    FABRICATED["colmap-text"][1](tmp_path)
+    dense = tmp_path / "dense"
+    dense.mkdir()
+    shutil.move(tmp_path / "sparse", dense / "sparse")
+    assert {f.image.parent for f in read_capture(tmp_path).frames} == {tmp_path / "images"}
+    shutil.copytree(tmp_path / "images", dense / "images")
+    assert {f.image.parent for f in read_capture(tmp_path).frames} == {dense / "images"}
 
 
 def test_volsdfs_own_scale_is_no_sphere(tmp_path):

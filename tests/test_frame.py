@@ -78,6 +78,20 @@ def test_up_where_all_cameras_look_one_way_is_the_pictures_own():
     np.testing.assert_allclose(up_direction(cameras), [0, 0.99, -0.12], atol=0.02)
 
 
+def test_up_of_photographs_that_lie_on_their_side_is_on_their_left():
+    """As phones store them that are held upright: on a ring their upward axes have no mean."""
+    quarter = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])  # what was above lies on the left
+    cameras = []
+    for angle in np.arange(8) * np.pi / 4:
+        camera = looking_at(np.array([3 * np.sin(angle), 0.2, 3 * np.cos(angle)]), np.zeros(3))
+        pose = np.array(camera.cam_from_world)
+        level = pose[:3, :3].copy()
+        pose[:3] = quarter.T @ pose[:3]
+        assert pose[0, :3] @ level[1] == pytest.approx(1)  # its right is what was below
+        cameras.append(replace(camera, cam_from_world=pose))
+    np.testing.assert_allclose(up_direction(cameras), [0, 1, 0], atol=0.1)
+
+
 def test_upright_takes_any_direction_where_towards_is_straight_up():
     rotation = upright(np.array([0.0, 1.0, 0.0]), np.array([0.0, 3.0, 0.0]))
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)

@@ -221,6 +221,22 @@ def test_the_cameras_common_view():
     assert sphere.radius == pytest.approx(np.median(half_width))
 
 
+def test_pictures_that_were_cut_out_look_at_what_is_in_their_middle():
+    """Not at where the optical axes meet, which is beside the ball and beside the picture."""
+    cameras, _ = ball_views()
+    beside = BALL_CENTER + np.array([0.0, 3.0, 0.0])
+    cut = []
+    for camera in cameras:
+        whole = looking_at(camera.center, beside, 400, 150.0)
+        (x, y), _ = (values[0] for values in whole.project(BALL_CENTER[None]))
+        cut.append(whole.cropped(round(x) - 48, round(y) - 48, 96, 96))
+    sphere = sphere_from_cameras(cut)
+    assert np.linalg.norm(sphere.center - BALL_CENTER) < 0.1
+    hull = sphere_from_masks(cut, [ball_picture(camera)[1] for camera in cut])
+    assert hull is not None
+    assert np.linalg.norm(hull.center - BALL_CENTER) + BALL_RADIUS <= hull.radius < 1.4 * BALL_RADIUS
+
+
 def test_cameras_that_look_nowhere_together_are_refused():
     parallel = []
     for x in (0.0, 1.0, 2.0):

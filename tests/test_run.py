@@ -293,6 +293,23 @@ def test_resuming_a_finished_run_leaves_it_as_it_is(tmp_path, undisturbed):
         go(out, resume=True)
 
 
+def test_a_finished_run_is_brought_to_another_frame(tmp_path, undisturbed):
+    """As where the bundle's own was used, and the user's is named later: nothing is learnt again."""
+    out, there = shutil.copytree(undisturbed, tmp_path / "out"), ball_supervision()
+    turned = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
+    away = replace(there, center=np.array([9.0, -4, 1]), radius=0.25, rotation=turned, unit="m")
+    was = read_mesh(out / "mesh.ply").vertices
+    assert go(out, supervision=away, resume=True) == out / "mesh.ply"
+    local = (was - there.center) / there.radius @ there.rotation
+    np.testing.assert_allclose(
+        read_mesh(out / "mesh.ply").vertices, away.center + 0.25 * local @ turned.T, atol=1e-5
+    )
+    assert json.loads((out / "config.json").read_text())["frame"]["unit"] == "m"
+    assert files(out) == RESULTS
+    go(out, resume=True)
+    np.testing.assert_allclose(read_mesh(out / "mesh.ply").vertices, was, atol=1e-4)
+
+
 def test_decimation_that_cannot_be_is_said_before_anything_is_learnt(tmp_path):
     with pytest.raises(SansfaceError, match="at least 4 faces, not 3"):
         go(tmp_path / "out", decimate=3)

@@ -178,6 +178,16 @@ def test_a_file_reads_back_in_the_captures_frame(tmp_path, suffix, relative):
     assert back.to_trimesh().is_watertight
 
 
+@pytest.mark.parametrize("suffix", ["ply", "obj", "glb"])
+def test_a_mesh_far_from_the_origin_keeps_its_digits(tmp_path, suffix):
+    """A head in a country's coordinates, in metres: a float32 would round it to half a metre."""
+    mesh = transform(extract(sphere, 32), np.array([4.5e5, 5.4e6, 310.0]), 0.15)
+    write_mesh(mesh, tmp_path / f"head.{suffix}")
+    back = read_mesh(tmp_path / f"head.{suffix}")
+    np.testing.assert_allclose(back.vertices, mesh.vertices, atol=1e-7, rtol=0)
+    np.testing.assert_array_equal(back.faces, mesh.faces)
+
+
 def test_ply_carries_normals(tmp_path):
     mesh = extract(sphere, 32)
     write_mesh(mesh, tmp_path / "head.ply")

@@ -95,7 +95,7 @@ def check_capture(
         notes.append(_without_matches([called[k] for k in lost], len(views)))
     findings += _found(masks, matches, called)
     size = _size(hull, sphere)
-    findings += _gaps(around, called) + _sizes(capture, size)
+    findings += _gaps(around, called) + ([] if hull is None else _sizes(capture, size))
     progress(1.0, "done")
     report = Report(called, tuple(findings), tuple(notes), around, masks, matches, iou, size, capture.unit)
     return Checked(report, tuple(given), sphere, hull)

@@ -45,7 +45,9 @@ def read_colmap(folder: str | Path) -> Capture:
     """
     folder = Path(folder)
     path, model = _largest(folder)
-    home = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
+    # Beside an undistorted model, in dense/, lie pictures of its own.
+    homes = [place / name for place in (path.parent, path.parent.parent, folder) for name in _PICTURES]
+    home = next((home for home in homes if home.is_relative_to(folder) and home.is_dir()), None)
     if home is None:
         raise SansfaceError(f"{folder} has no folder images with the photographs of its model; put it there.")
     frames = []

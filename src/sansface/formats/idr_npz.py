@@ -175,6 +175,7 @@ def decomposed(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(P[2, :3])
     if not length > 0:
         raise np.linalg.LinAlgError("the last row is zero")
+    single = np.array_equal(P.astype(np.float32), P)
     P = P / length  # the third row of M is then of length 1, as that of R
     P = P if np.linalg.det(P[:, :3]) > 0 else -P
     # the inverse of M = K R is Rᵀ K⁻¹, an orthogonal times an upper triangular matrix
@@ -185,7 +186,6 @@ def decomposed(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pose[:3, :3] = (Q * signs).T
     pose[:3, 3] = np.linalg.solve(K, P[:, 3])
     K = K / K[2, 2]
-    single = np.array_equal(P.astype(np.float32), P)
     if abs(K[0, 1]) <= (1e-5 if single else 1e-9) * K[0, 0]:
         K[0, 1] = 0
     return K, pose

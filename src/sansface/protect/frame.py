@@ -82,7 +82,9 @@ def up_direction(cameras: Sequence[Camera]) -> np.ndarray:
     """(3,) unit vector: up for people who hold their cameras level.
 
     It is perpendicular to the pictures' horizontal axes, which holds for cameras that look down or up, too;
-    where those all point one way, it is the mean of the pictures' upward axes.
+    where those all point one way, it is the mean of the pictures' upward axes. Where those in turn point
+    every way, all around the subject, the photographs lie on their side: as phones store them that are held
+    upright, with what was above on the left.
     """
     upward = -np.mean([camera.cam_from_world[1, :3] for camera in cameras], axis=0)
     across = np.stack([camera.cam_from_world[0, :3] for camera in cameras])
@@ -91,6 +93,8 @@ def up_direction(cameras: Sequence[Camera]) -> np.ndarray:
     if values[1] > LEVEL and values[0] < LEVEL / 2:
         return level
     length = float(np.linalg.norm(upward))
+    if length < LEVEL and values[2] > 1 - LEVEL:
+        return axes[:, 2] * -np.sign(across.mean(axis=0) @ axes[:, 2])
     return upward / length if length > 0 else level
 
 

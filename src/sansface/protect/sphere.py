@@ -48,16 +48,17 @@ def sphere_from_masks(cameras: list[Camera], masks: list[np.ndarray]) -> Sphere 
 
 
 def sphere_from_cameras(cameras: list[Camera]) -> Sphere:
-    """The sphere that the cameras look at: where their optical axes nearly meet, as wide as their pictures.
+    """The sphere that the cameras look at: where rays through their pictures' middles nearly meet.
 
-    The center is the least-squares point nearest to all axes; the radius is the median half width, at the
-    center's depth, of what a picture's shorter side sees.
+    Of a picture that was cut out of a larger one the middle ray is not the optical axis. The center is the
+    least-squares point nearest to all rays; the radius is the median half width, at the center's depth, of
+    what a picture's shorter side sees.
 
     Raises:
         SansfaceError: the axes are parallel, or meet behind the cameras.
     """
     centers = np.stack([camera.center for camera in cameras])
-    axes = np.stack([camera.cam_from_world[2, :3] for camera in cameras])
+    axes = np.stack([_middle_ray(camera) for camera in cameras])
     across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
     total = across.sum(axis=0)
     if np.linalg.eigvalsh(total)[0] < 1e-3 * len(cameras):
@@ -73,6 +74,12 @@ def sphere_from_cameras(cameras: list[Camera]) -> Sphere:
     half = [min(camera.width / camera.K[0, 0], camera.height / camera.K[1, 1]) / 2 for camera in cameras]
     radius = float(np.median(np.maximum(depth, 0) * half))
     return Sphere(center, _outside_cameras(radius, center, cameras), "cameras")
+
+
+def _middle_ray(camera: Camera) -> np.ndarray:
+    """(3,) unit vector in the world, without distortion."""
+    ray = np.linalg.solve(camera.K, [camera.width / 2, camera.height / 2, 1.0])
+    return camera.cam_from_world[:3, :3].T @ (ray / np.linalg.norm(ray))
 
 
 def _outside_cameras(radius: float, center: np.ndarray, cameras: list[Camera]) -> float:

@@ -20,7 +20,7 @@ from sansface.files import write_json, written_beside
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import AnyConfig
 from sansface.reconstruct.method import method_of
-from sansface.reconstruct.resume import rows_until
+from sansface.reconstruct.resume import frame_of, rows_until
 from sansface.reconstruct.stages import Moment
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
@@ -168,13 +168,7 @@ class Record:
                     "share": self.supervision.share.value,
                     "sha256": self.identity["data"],
                 },
-                "frame": {
-                    "center": [float(c) for c in self.supervision.center],
-                    "radius": float(self.supervision.radius),
-                    "rotation": self.supervision.rotation.tolist(),
-                    "front": pictures.front(self.supervision).tolist(),
-                    "unit": self.supervision.unit,
-                },
+                "frame": frame_of(self.supervision),
                 "template": self._template(),
                 "decimate": self.identity["decimate"],
                 "seconds": {"total": round(self.seconds(), 2)},

@@ -9,11 +9,11 @@ import numpy as np
 
 from sansface.errors import SansfaceError
 from sansface.fields.template import Template
-from sansface.files import read_json
+from sansface.files import read_json, write_json
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import AnyConfig
 from sansface.reconstruct.supervision import Supervision
-from sansface.surface.mesh import FORMATS
+from sansface.surface.mesh import FORMATS, read_mesh, transform, write_mesh
 
 _BEGUN = ("config.json", "metrics.jsonl", "pictures")
 """All that a run has written before its first checkpoint."""
@@ -77,6 +77,42 @@ def finished(out: Path, identity: dict[str, Any]) -> bool:
         return said["status"] == "done" and of == identity
     except (KeyError, TypeError):
         return False
+
+
+def in_frame(out: Path, supervision: Supervision, path: Path) -> bool:
+    """Bring the mesh of a finished run to the user's frame, where it is in another one, such as the bundle's.
+
+    Args:
+        path: of the mesh in the format asked for; mesh.ply lies beside it.
+
+    Returns:
+        Was there something to do?
+    """
+    said = read_json(out / "config.json")
+    frame = frame_of(supervision)
+    if said["frame"] == frame:
+        return False
+    turn = np.array(said["frame"]["rotation"]).T
+    center, radius = np.array(said["frame"]["center"]), said["frame"]["radius"]
+    mesh = transform(read_mesh(out / "mesh.ply"), -turn @ center / radius, 1 / radius, turn)
+    mesh = transform(mesh, supervision.center, supervision.radius, supervision.rotation)
+    write_json(out / "config.json", said | {"status": "being moved"})  # killed now, it is finished no more
+    for place in {out / "mesh.ply", path}:
+        write_mesh(mesh, place)
+    (out / "score.json").unlink(missing_ok=True)
+    write_json(out / "config.json", said | {"frame": frame})
+    return True
+
+
+def frame_of(supervision: Supervision) -> dict[str, Any]:
+    """The user's frame, as config.json tells it."""
+    return {
+        "center": [float(c) for c in supervision.center],
+        "radius": float(supervision.radius),
+        "rotation": supervision.rotation.tolist(),
+        "front": pictures.front(supervision).tolist(),
+        "unit": supervision.unit,
+    }
 
 
 def resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | None:

@@ -20,7 +20,15 @@ from sansface.reconstruct.config import AnyConfig, Config
 from sansface.reconstruct.method import method_of
 from sansface.reconstruct.placement import place
 from sansface.reconstruct.record import Progress, Record, Stop
-from sansface.reconstruct.resume import HALF_WRITTEN, OURS, clear, finished, identity_of, resumable
+from sansface.reconstruct.resume import (
+    HALF_WRITTEN,
+    OURS,
+    clear,
+    finished,
+    identity_of,
+    in_frame,
+    resumable,
+)
 from sansface.reconstruct.supervision import Supervision
 from sansface.reconstruct.viewer import Viewer
 from sansface.report import write_report
@@ -103,6 +111,8 @@ def reconstruct(
             raise SansfaceError(
                 f"the run in {out} is finished and its radiance deleted; say --overwrite to run it again."
             )
+        if in_frame(out, supervision, path):
+            write_report(out)
         return path
     kept = resumable(out, identity) if resume else None
     if kept is None:

@@ -12,6 +12,8 @@ from sansface.errors import SansfaceError
 from sansface.files import written_beside
 
 FORMATS = ("ply", "obj", "glb", "stl")
+ROUNDED = 1e-5
+"""Share of a mesh's size that a float32 may round off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,25 +91,53 @@ def transform(mesh: Mesh, center: np.ndarray, radius: float, rotation: np.ndarra
 
 
 def write_mesh(mesh: Mesh, path: Path | str) -> None:
-    """Write by suffix: .ply (binary, with normals), .obj, .glb (float32) or .stl (float32, no shared
-    vertices).
+    """Write by suffix: .ply (binary, with normals), .obj, .glb or .stl (no shared vertices).
 
-    The coordinates are written as they are: transform to the capture's frame first.
-    Raises SansfaceError for another suffix or a place that cannot be written.
+    The coordinates are written as they are: transform to the capture's frame first. Those of .ply, .glb and
+    .stl are float32; where the mesh is so far from the origin that this would round it, .ply takes float64,
+    .glb a node that is moved there, and .stl is rounded.
+
+    Raises:
+        SansfaceError: another suffix, or a place that cannot be written.
     """
     path = Path(path)
     kind = _format(path)
     normals = mesh.vertex_normals if kind != "stl" else None
     full = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=normals, process=False)
+    size = np.ptp(mesh.vertices, axis=0).max()
+    far = np.abs(mesh.vertices).max() * np.finfo(np.float32).eps > ROUNDED * size
     options = {
         "ply": {"vertex_normal": True},
         "obj": {"include_normals": True, "include_texture": False, "digits": 9},
         "glb": {"include_normals": True},
         "stl": {},
     }[kind]
-    data: Any = full.export(file_type=kind, **options)
+    exact = {"ply": _ply_of_doubles, "glb": _glb_moved}.get(kind) if far else None
+    data: Any = exact(full) if exact else full.export(file_type=kind, **options)
     with written_beside(path) as beside:
         beside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def _ply_of_doubles(mesh: trimesh.Trimesh) -> bytes:
+    vertices = np.zeros(len(mesh.vertices), [("place", "<f8", 3), ("normal", "<f4", 3)])
+    vertices["place"], vertices["normal"] = mesh.vertices, mesh.vertex_normals
+    faces = np.zeros(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"]
+    header += [f"property double {axis}" for axis in "xyz"]
+    header += [f"property float n{axis}" for axis in "xyz"]
+    header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
+    return "\n".join(header).encode("ascii") + vertices.tobytes() + faces.tobytes()
+
+
+def _glb_moved(mesh: trimesh.Trimesh) -> bytes:
+    middle = mesh.vertices.mean(axis=0)
+    near = trimesh.Trimesh(
+        mesh.vertices - middle, mesh.faces, vertex_normals=mesh.vertex_normals, process=False
+    )
+    scene = trimesh.Scene()
+    scene.add_geometry(near, transform=trimesh.transformations.translation_matrix(middle))
+    return scene.export(file_type="glb", include_normals=True)
 
 
 def read_mesh(path: Path | str) -> Mesh:

@@ -137,7 +137,8 @@ def _glb_moved(mesh: trimesh.Trimesh) -> bytes:
     )
     scene = trimesh.Scene()
     scene.add_geometry(near, transform=trimesh.transformations.translation_matrix(middle))
-    return scene.export(file_type="glb", include_normals=True)
+    data: Any = scene.export(file_type="glb", include_normals=True)
+    return data
 
 
 def read_mesh(path: Path | str) -> Mesh:

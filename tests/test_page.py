@@ -26,6 +26,7 @@ api = pytest.importorskip("playwright.sync_api")
 
 from browser import ARGUMENTS, CHROMIUM  # noqa: E402
 from conftest import ROOT, make_tiny_capture  # noqa: E402
+from sansface.capture import Role  # noqa: E402
 from sansface.formats import read_capture  # noqa: E402
 from sansface.protect.bundle import read_bundle  # noqa: E402
 from sansface.protect.frame import read_frame  # noqa: E402
@@ -127,8 +128,8 @@ def tab(chrome: Any, site: Site) -> Iterator[Callable[..., Tab]]:
     assert [text for text in said if not text.startswith("Failed to load resource")] == []
 
 
-def protected(tab: Tab, capture: Path, pictures: int = 8) -> None:
-    """From an empty page to what will be sent."""
+def to_the_masks(tab: Tab, capture: Path, pictures: int = 8, masks: int | None = None) -> None:
+    """From an empty page to where masks are looked at: so many of them, or all."""
     page = tab.page
     page.locator("input[webkitdirectory]").set_input_files(capture)
     tab.press("Go on to the cameras")
@@ -136,7 +137,12 @@ def protected(tab: Tab, capture: Path, pictures: int = 8) -> None:
     tab.press("Go on to the roles")
     tab.heading("Which pictures show the face?")
     tab.press("Go on to the masks")
-    page.get_by_text(f"{pictures} to be looked at").wait_for()
+    page.get_by_text(f"{pictures if masks is None else masks} to be looked at").wait_for()
+
+
+def protected(tab: Tab, capture: Path, pictures: int = 8) -> None:
+    """From an empty page to what will be sent."""
+    to_the_masks(tab, capture, pictures)
     tab.press("I looked: these masks are right")
     tab.press("Go on and protect")
     tab.press("Protect the pictures")
@@ -413,6 +419,12 @@ def job_done(site: Site, person: Person, data: bytes | None = None) -> tuple[str
     with site.service.writing() as session:
         job, _ = submit(session, person.id, bundle, Settings(), session.get_one(Bundle, bundle).expires)
         job_id = job.id
+    end(site, job_id)
+    return bundle, job_id
+
+
+def end(site: Site, job_id: str) -> None:
+    """As if a worker had made a box of it."""
     while (lease := take(site.service.engine, "test", 60)) and lease.job_id != job_id:
         pass  # what other tests left waiting
     assert lease is not None
@@ -423,7 +435,6 @@ def job_done(site: Site, person: Person, data: bytes | None = None) -> tuple[str
     site.service.store.put(stored, mesh)
     file = StoredFile("mesh.ply", len(mesh), hashlib.sha256(mesh).hexdigest(), stored)
     assert finish(site.service.engine, lease, [file])
-    return bundle, job_id
 
 
 @pytest.fixture(scope="module")
@@ -566,6 +577,120 @@ def test_one_button_deletes_everything(tab, site):
     assert person.client.get("/account").status_code == 200  # another token of the account still holds
 
 
+def waited(page: Any, true: Callable[[], Any]) -> None:
+    """Until something is so that this very thread is told of by the browser."""
+    until(lambda: page.wait_for_timeout(50) or true())
+
+
+def looked_at_again(page: Any) -> None:
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.wait_for_timeout(500)
+
+
+FAILED = {"status": 500, "body": json.dumps({"detail": "Something failed in the service."})}
+
+
+@pytest.mark.parametrize("what", ["Delete everything", "Delete the head of"])
+def test_a_deletion_that_fails_is_said(tab, site, what):
+    """Whenever the tab is looked at again, and wherever one went meanwhile."""
+    person, waiting = site.person(), []
+    job_done(site, person)
+    ours = tab(person)
+    page = ours.page
+    said = page.locator(".troubles").get_by_text("Something failed in the service.")
+    ours.signed_in()
+    ours.press("Your heads")
+    page.route(
+        re.compile("/api/v1/(account/data|bundles/)"),
+        lambda route: waiting.append(route) if route.request.method == "DELETE" else route.continue_(),
+    )
+
+    def asked() -> None:
+        ours.press(re.compile(what))
+
+    def confirmed() -> None:
+        page.get_by_role("dialog").get_by_role("button", name=re.compile("^Delete")).click()
+        waited(page, lambda: waiting)
+
+    def failed() -> None:
+        waiting.pop().fulfill(**FAILED)
+        said.wait_for()
+
+    asked()
+    ours.asked.clear()
+    looked_at_again(page)
+    assert ours.asked == []  # under a question the list stays
+    confirmed()
+    failed()
+    looked_at_again(page)
+    assert said.is_visible()
+    asked()
+    confirmed()
+    looked_at_again(page)
+    failed()
+    asked()
+    confirmed()
+    ours.press("New head")
+    failed()
+
+
+def test_a_failure_to_delete_the_head_that_is_shown_stays(tab, site):
+    person = site.person()
+    _, job = job_done(site, person)
+    ours = tab(person)
+    page = ours.page
+    ours.signed_in()
+    page.goto(f"{ours.wire.url}/#job/{job}")
+    page.get_by_text("triangles.").wait_for()
+    page.route("**/api/v1/bundles/*", lambda route: route.fulfill(**FAILED))
+    ours.press("Delete this head")
+    ours.press("Delete it")
+    said = page.locator(".troubles").get_by_text("Something failed in the service.")
+    said.wait_for()
+    looked_at_again(page)
+    assert said.is_visible()
+
+
+def test_a_dialog_over_another_has_its_own_name(tab):
+    page = tab().page
+    page.evaluate("""async () => {
+        const { dialog } = await import("/page/dom.js");
+        for (const title of ["Stop this job?", "Sign in"]) dialog(title, () => []);
+    }""")
+    api.expect(page.get_by_role("dialog")).to_have_count(2)
+    for title in ("Stop this job?", "Sign in"):
+        api.expect(page.get_by_role("dialog", name=title)).to_have_count(1)
+
+
+def test_an_upload_that_is_still_looked_at_is_asked_for_in_peace(tab):
+    """Its answer was lost; until the server has looked at it, what is sent again is refused."""
+    ours, sent, data = tab(), [], a_bundle()
+    ours.signed_in()
+
+    def piece(route: Any) -> None:
+        if route.request.method != "PATCH":
+            route.continue_()
+            return
+        sent.append(int(route.request.headers["upload-offset"]))
+        if len(sent) > 3:
+            route.continue_()
+            return
+        offset = len(data) if len(sent) == 1 else 0
+        route.fulfill(status=409, body=json.dumps({"detail": "Elsewhere.", "offset": offset}))
+
+    ours.page.route("**/api/v1/uploads/*", piece)
+    upload = """async ([bytes, digest]) => {
+        const { Api } = await import("/page/api.js");
+        const began = performance.now();
+        const bundle = await new Api(async () => false).upload(Uint8Array.from(bytes), digest, () => {});
+        return [bundle, performance.now() - began];
+    }"""
+    bundle, took = ours.page.evaluate(upload, [[*data], hashlib.sha256(data).hexdigest()])
+    assert bundle == ours.person.client.get("/bundles").json()[0]["id"]
+    assert sent == [0, len(data), 0, 0]
+    assert took > 2 * 0.75 * SECOND  # twice the offset had not moved
+
+
 def test_the_same_bundle_twice_is_one_head(tab, ball):
     person_tab = tab()
     person_tab.signed_in()
@@ -613,6 +738,191 @@ def test_roles_fail_closed(tab, plain, tmp_path):
     draw_by_keyboard(ours)
     page.get_by_text("1 mask confirmed, 0 to be looked at, 7 to be drawn").wait_for()
     assert page.get_by_role("button", name="Go on and protect").is_disabled()
+
+
+def held(tab: Tab, task: str, when: str) -> Callable[[], None]:
+    """Let the page's workers wait before a task where that is so; what comes back lets them go on."""
+    begin = re.compile(rf"async {task}\({{.*}}\) {{")
+    wait = f"if ({when}) await new Promise((go) => {{ new BroadcastChannel('test').onmessage = go; }});"
+
+    def changed(route: Any) -> None:
+        answer = route.fetch()
+        text, count = begin.subn(lambda found: found.group() + wait, answer.text())
+        assert count == 1
+        route.fulfill(response=answer, body=text)
+
+    tab.page.context.route("**/protect/worker.js", changed)
+    return lambda: tab.page.evaluate("new BroadcastChannel('test').postMessage('go on')")
+
+
+@pytest.mark.parametrize("task", ["reduce", "bundle"])
+def test_a_picture_made_sensitive_while_it_is_protected_leaves_as_such(tab, ball, tmp_path, task):
+    """Back does not wait for a worker; what the worker then gives is of the picture as it was."""
+    name, ours = "004.png", tab()
+    page = ours.page
+    when = f"frame.file.name === '{name}' && frame.role === 'neutral'"
+    go_on = held(ours, task, when if task == "reduce" else "smalls.filter((one) => one.codes).length === 3")
+    to_the_masks(ours, ball)
+    ours.press("I looked: these masks are right")
+    ours.press("Go on and protect")
+    ours.press("Protect the pictures")
+    done = 7 if task == "reduce" else 8
+    page.get_by_text(f"{done} of 8 pictures protected.").wait_for(state="attached")
+    page.wait_for_timeout(200)
+    ours.press("Back")
+    ours.press("Back")
+    page.get_by_role("group", name=name).get_by_label("sensitive").click()
+    page.get_by_text("6 pictures sensitive, 2 neutral").wait_for()
+    go_on()
+    page.wait_for_timeout(500)
+    ours.press("Go on to the masks")
+    page.get_by_text("Every mask is confirmed.").wait_for()
+    ours.press("Go on and protect")
+    assert page.get_by_role("button", name="Go on to what will be sent").is_hidden()
+    ours.press("Protect the pictures")
+    ours.press("Go on to what will be sent")
+    page.get_by_text("Of 6 sensitive photographs").wait_for()
+    (tmp_path / "head.sfb").write_bytes(ours.saved("Save the bundle"))
+    found = [(frame.role, frame.image.ndim) for frame in read_bundle(tmp_path / "head.sfb").frames]
+    neutral = [frame.role is Role.NEUTRAL and frame.image.name != name for frame in read_capture(ball).frames]
+    assert found == [(Role.NEUTRAL, 3) if one else (Role.SENSITIVE, 2) for one in neutral]
+
+
+def test_back_stops_protecting(tab, ball):
+    """Nothing is ready to be sent that was not asked for on the step that is shown."""
+    ours = tab()
+    page = ours.page
+    go_on = held(ours, "reduce", "frame.file.name === '004.png'")
+    to_the_masks(ours, ball)
+    ours.press("I looked: these masks are right")
+    ours.press("Go on and protect")
+    ours.press("Protect the pictures")
+    page.get_by_text("7 of 8 pictures protected.").wait_for(state="attached")
+    ours.press("Back")
+    go_on()
+    page.wait_for_timeout(500)
+    api.expect(page.locator("#said")).to_be_empty()  # nothing more is said of it
+    ours.press("Go on and protect")
+    assert page.get_by_role("button", name="Go on to what will be sent").is_hidden()
+    ours.press("Protect the pictures")
+    ours.press("Go on to what will be sent")
+
+
+def test_masks_are_looked_for_only_while_their_step_is_shown(tab, ball):
+    ours, looked = tab(), []
+    page = ours.page
+    page.expose_function("looked", lambda name: looked.append(name))
+    page.evaluate("() => { new BroadcastChannel('look').onmessage = ({ data }) => looked(data); }")
+    told = "new BroadcastChannel('look').postMessage(file.name)"
+    go_on = held(ours, "look", f"{told}, file.webkitRelativePath.includes('/masks/')")
+    to_the_masks(ours, ball, masks=0)
+    waited(page, lambda: len(looked) == 9)  # the pictures, and the first mask
+    ours.press("Back")
+    go_on()
+    page.wait_for_timeout(500)
+    assert len(looked) == 9
+    ours.press("Go on to the masks")
+    for count in range(10, 17):
+        waited(page, lambda count=count: len(looked) == count)
+        go_on()
+    page.get_by_text("8 to be looked at").wait_for()
+
+
+def test_a_head_that_was_left_before_it_came_is_not_watched(tab, site):
+    person, waiting = site.person(), []
+    _, job = job_done(site, person)
+    ours = tab(person)
+    page = ours.page
+    ours.signed_in()
+    page.route("**/files/mesh.ply", lambda route: waiting.append(route))
+    page.goto(f"{ours.wire.url}/#job/{job}")
+    waited(page, lambda: waiting)
+    ours.press("New head")
+    waiting.pop().continue_()
+    page.wait_for_timeout(500)
+    ours.asked.clear()
+    looked_at_again(page)
+    assert ours.asked == []
+
+
+def test_each_head_keeps_its_way_back(tab, site, ball):
+    """Until one signs out, whatever else is sent or looked at."""
+    ours, jobs = tab(), []
+    page = ours.page
+    loaded, missing = page.get_by_text("The way back is loaded"), page.get_by_text("units of the sphere")
+
+    def look(job: str) -> None:
+        page.evaluate("job => { location.hash = `#job/${job}`; }", job)
+        page.get_by_text("triangles.").wait_for()
+
+    def heads() -> None:
+        page.get_by_role("navigation").get_by_text("Your heads").click()
+        ours.heading("Your heads")
+
+    ours.signed_in()
+    for size in ("64 pixels", "48 pixels"):
+        ours.press("New head")
+        to_the_masks(ours, ball)
+        ours.press("I looked: these masks are right")
+        ours.press("Go on and protect")
+        page.get_by_text("Finer choices").click()
+        page.get_by_label("Longer side").select_option(size)
+        ours.press("Protect the pictures")
+        ours.press("Go on to what will be sent")
+        ours.press("Send exactly this")
+        ours.heading("The head is being made")
+        jobs.append(page.url.rpartition("/")[2])
+        heads()
+    for job in jobs:
+        end(site, job)
+    _, other = job_done(site, ours.person)
+    for job, way in ((other, missing), (jobs[0], loaded), (other, missing), (jobs[1], loaded)):
+        look(job)
+        way.wait_for()
+        heads()
+    ours.press("Sign out")
+    ours.heading("Choose the pictures of a head")
+    ours.signed_in()
+    look(jobs[0])
+    missing.wait_for()
+
+
+def test_a_mask_that_comes_after_another_was_confirmed_does_not_leave(tab, plain, tmp_path):
+    """Pictures with alpha, whose masks' files are found later: what the user saw is what is used."""
+    document, pictures, late = json.loads((plain / "transforms.json").read_text()), [], []
+    dot = np.zeros((96, 96), np.uint8)
+    dot[40:60, 40:60] = 255
+    for frame in document["frames"]:
+        name, mask = Path(frame["file_path"]).name, cv2.imread(str(plain / frame["mask_path"]), 0)
+        picture = np.dstack([cv2.imread(str(plain / frame["file_path"])), mask])
+        frame["mask_path"] = f"masks/late-{name}"
+        for files, named, pixels in ((pictures, name, picture), (late, f"late-{name}", dot)):
+            data = cv2.imencode(".png", pixels)[1].tobytes()
+            files.append({"name": named, "mimeType": "image/png", "buffer": data})
+    text = json.dumps(document).encode()
+    told = {"name": "transforms.json", "mimeType": "application/json", "buffer": text}
+    ours = tab()
+    page = ours.page
+    page.locator("input[accept*=heic]").set_input_files([told, *pictures])
+    ours.press("Go on to the cameras")
+    page.get_by_text("8 pictures found, 0 masks found").wait_for()
+    ours.press("Go on to the roles")
+    ours.press("Go on to the masks")
+    page.get_by_text("8 to be looked at").wait_for()
+    ours.press("I looked: these masks are right")
+    ours.press("Back")
+    ours.press("Back")
+    page.get_by_label("Choose missing pictures").set_input_files(late)
+    ours.press("Go on to the roles")
+    ours.press("Go on to the masks")
+    page.get_by_text("Every mask is confirmed.").wait_for()
+    ours.press("Go on and protect")
+    ours.press("Protect the pictures")
+    ours.press("Go on to what will be sent")
+    (tmp_path / "head.sfb").write_bytes(ours.saved("Save the bundle"))
+    for frame in read_bundle(tmp_path / "head.sfb").frames:
+        assert frame.mask is not None
+        assert frame.mask.mean() > 2 * dot.mean()
 
 
 def draw_by_keyboard(tab: Tab) -> None:

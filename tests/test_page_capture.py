@@ -51,8 +51,9 @@ def compared(browser: Browser, folder: Path, text: str, meta: str | None = None)
     capture = found["capture"]
     assert capture["unit"] == wanted.unit
     assert (capture["sphere"] is None) == (wanted.sphere is None)
-    if wanted.sphere is not None:
-        assert capture["sphere"] == {"center": wanted.sphere.center.tolist(), "radius": wanted.sphere.radius}
+    if (sphere := wanted.sphere) is not None:
+        told = {"center": sphere.center.tolist(), "radius": sphere.radius, "source": sphere.source}
+        assert capture["sphere"] == told
     for mine, ours in zip(capture["frames"], wanted.frames, strict=True):
         assert (folder / mine["path"], mine["name"], mine["role"]) == (ours.image, ours.image.name, ours.role)
         assert (None if mine["maskPath"] is None else folder / mine["maskPath"]) == ours.mask
@@ -213,3 +214,16 @@ def test_json_that_is_none(browser, text):
 )
 def test_what_lies_beside(browser, document, tmp_path, meta):
     compared(browser, tmp_path, json.dumps(document), meta)
+
+
+def test_how_the_sphere_was_found(browser, document, tmp_path):
+    text, sphere = json.dumps(document), {"center": [1, 2, 3], "radius": 2}
+    for source in ("masks", "cameras", "given"):
+        meta = json.dumps(sphere | {"sphere_source": source})
+        assert compared(browser, tmp_path, text, meta) is None
+        assert browser.ask(READ, text=text, meta=meta)["capture"]["sphere"]["source"] == source
+    for wrong in ("hull", "Masks", "", None, 1, ["masks"]):
+        says = compared(browser, tmp_path, text, json.dumps(sphere | {"sphere_source": wrong}))
+        assert says is not None
+        assert "sphere_source is none of masks, cameras, given" in says
+    assert compared(browser, tmp_path, text, '{"sphere_source": "hull", "radius": 2}') is None  # of no sphere

@@ -219,6 +219,15 @@ def test_roles_are_suggested_as_python_decides(browser: Browser):
     assert "from where the photographs show the face" in refused
 
 
+def test_a_given_front_makes_nothing_neutral_that_the_faces_show_from_the_side(browser: Browser):
+    """As in Python: the lesser of the angles to what is said and to what is shown."""
+    capture, seen = ring([0.0, 30, -30, 60, 40, -95, 95, 180])
+    ours = suggested(browser, capture, page_findings(seen), 4)
+    assert [one["role"] == "neutral" for one in ours] == [False] * 7 + [True]
+    for one, other in zip(ours, decide(capture, "004", seen=seen), strict=True):
+        assert one["angle"] == pytest.approx(other.angle, abs=1e-3)
+
+
 @pytest.mark.parametrize("angles", [[180.0, 150], [0.0, 150], [0.0, 0.5, 170]])
 def test_where_the_direction_is_not_known_nothing_is_neutral(browser: Browser, angles: list[float]):
     capture, seen = ring(angles)

@@ -16,8 +16,8 @@ import pytest
 
 from browser import PAGE, Browser, array_of, chromium, text_of
 from bundle_rules import violations
-from conftest import make_tiny_capture
-from sansface.capture import Capture, Frame, Role
+from conftest import BALL_CENTER, make_tiny_capture
+from sansface.capture import Capture, Frame, Role, Sphere
 from sansface.formats import read_capture
 from sansface.protect.bundle import bundle_digest, decode
 from sansface.protect.contents import Share
@@ -75,7 +75,7 @@ def offered(browser: Browser, frame: Frame, index: int) -> dict[str, Any]:
 def protected(browser: Browser, capture: Capture, **settings: Any) -> dict[str, Any]:
     """What the page makes of a capture."""
     sphere = capture.sphere
-    given = {"center": sphere.center.tolist(), "radius": sphere.radius} if sphere else None
+    given = sphere and {"center": sphere.center.tolist(), "radius": sphere.radius, "source": sphere.source}
     frames = [offered(browser, frame, index) for index, frame in enumerate(capture.frames)]
     found = browser.ask(PROTECT, frames=frames, settings={"sphere": given, "unit": capture.unit} | settings)
     found["bytes"] = array_of(found["bytes"], np.uint8).tobytes()
@@ -202,6 +202,36 @@ def compared(browser: Browser, capture: Capture, **settings: Any) -> float:
 )
 def test_a_capture_becomes_pythons_bundle(browser, ball, settings):
     assert compared(browser, ball, **(SMALL | settings)) <= 1e-3
+
+
+def test_pictures_that_were_cut_out_or_lie_on_their_side(browser, ball):
+    """Where is the middle of what the cameras see, and where is up? The pictures' content does not matter."""
+    rolled, cut = [], []
+    for frame in ball.frames:
+        pose, K = np.array(frame.camera.cam_from_world), np.array(frame.camera.K)
+        pose[:3] = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]]) @ pose[:3]
+        K[:2, 2] += (25, -40)
+        rolled.append(replace(frame, camera=replace(frame.camera, cam_from_world=pose)))
+        cut.append(replace(frame, camera=replace(frame.camera, K=K)))
+    for frames in (rolled, cut):
+        assert compared(browser, replace(ball, frames=tuple(frames), sphere=None), **SMALL) <= 1e-3
+
+
+@pytest.mark.parametrize("share", ["modulus", "outline", "camera"])
+def test_a_sphere_that_all_masks_gave_tells_nothing_where_outlines_stay(browser, ball, share):
+    """A capture's own sphere is used, whatever its source; but of `camera` only where the user gave it."""
+    for source in ("masks", "cameras", "given"):
+        sphere = Sphere(np.array([0.3, -0.2, 0.1]) + BALL_CENTER, 2.5, source)
+        capture = replace(ball, sphere=sphere)
+        assert compared(browser, capture, **SMALL, share=share) <= 1e-3
+        used = protected(browser, capture, **SMALL, share=share)["frame"]["radius"] == sphere.radius
+        assert used == (share != "camera" or source == "given")
+
+
+def test_a_sphere_of_no_known_source_is_refused(browser, ball):
+    frames = [offered(browser, frame, index) for index, frame in enumerate(ball.frames)]
+    sphere = {"center": BALL_CENTER.tolist(), "radius": 2.5, "source": "hull"}
+    assert "the source of its sphere, is not on our list" in refusal(browser, frames, sphere=sphere)
 
 
 def test_a_real_capture_becomes_pythons_bundle(browser, shared_captures):

@@ -140,7 +140,11 @@ export class Api {
       });
       return await read(answer.json());
     } catch (error) {
-      if (error instanceof Refusal && error.status === 409) return error.answer;
+      if (error instanceof Refusal && error.status === 409) {
+        // Where its end has come and only the answer was lost, the server takes its time over the whole.
+        if (!(error.answer.offset > offset)) await pause(PAUSES[0], signal);
+        return error.answer;
+      }
       if (!(error instanceof Lost) && !waits(error) && error.status !== 401) throw error;
       await this.#after(error, 0, signal);
       return this.get(`uploads/${id}`, { signal }); // how much of it arrived?

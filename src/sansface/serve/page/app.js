@@ -32,7 +32,8 @@ export class App {
   constructor({ steps, aside = [], makeWorker, api = null, openModels = null }) {
     this.steps = steps;
     this.all = new Map([...steps, ...aside].map((step) => [step.name, step]));
-    Object.assign(this, { makeWorker, api, openModels, opened: null, now: null, job: null, wayBack: null, leave: null });
+    Object.assign(this, { makeWorker, api, openModels, opened: null, now: null, job: null, leave: null });
+    this.waysBack = new Map(); // from a bundle's digest to its frame; in this tab alone, until it is closed or one signs out
     this.root = document.getElementById("step");
     this.said = document.getElementById("said");
     this.begin();
@@ -112,15 +113,29 @@ export class App {
     this.troubles.replaceChildren(...(text ? [element("p", {}, text), ...(ways.length ? [element("div", { class: "actions" }, ...ways)] : [])] : []));
   }
 
-  /** Run something that may fail, from a button say; what fails is said. */
+  /** Nothing is asked and no failure is said: the step may be shown again by itself, and nothing is lost. */
+  get settled() {
+    return !document.querySelector("dialog[open]") && !this.troubles.hasChildNodes();
+  }
+
+  /** Run something that may fail, from a button say; what fails is said, unless the step was left meanwhile. */
   attempt(does, ...ways) {
     const { signal } = this.leave;
+    return this.#tried(does, (error) => signal.aborted || this.trouble(error, ...ways));
+  }
+
+  /** As `attempt`, for what may not fail unheard: it is said on whatever step is shown by then. */
+  insist(does) {
+    return this.#tried(does, (error) => this.trouble(error));
+  }
+
+  #tried(does, failed) {
     return async (...given) => {
       this.trouble(null);
       try {
         return await does(...given);
       } catch (error) {
-        if (!signal.aborted && error?.name !== "AbortError") this.trouble(error, ...ways);
+        if (error?.name !== "AbortError") failed(error);
         return undefined;
       }
     };

@@ -57,6 +57,8 @@ export function save(name, data, type = "application/octet-stream") {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
+let dialogs = 0; // sign-in may come over another one, so each has a heading of its own
+
 /**
  * Show a dialog until it is closed; focus goes back to where it was.
  * @param {string} title
@@ -67,12 +69,13 @@ export function save(name, data, type = "application/octet-stream") {
 export function dialog(title, fill, kind = "") {
   return new Promise((answered) => {
     let answer = null;
-    const heading = element("h2", { id: "dialog-title" }, title);
+    const id = `dialog-${++dialogs}`;
+    const heading = element("h2", { id }, title);
     const close = (value) => {
       answer = value;
       shown.close();
     };
-    const shown = element("dialog", { class: kind, "aria-labelledby": "dialog-title" }, heading);
+    const shown = element("dialog", { class: kind, "aria-labelledby": id }, heading);
     shown.addEventListener("close", () => {
       shown.remove();
       answered(answer);

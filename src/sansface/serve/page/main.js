@@ -31,7 +31,6 @@ async function begin() {
     button("New head", () => app.go("pictures"), "link"), button("Your heads", () => app.go("heads"), "link"));
   const wanted = () => {
     const [, job] = /^#job\/([0-9a-f]{32})$/.exec(location.hash) ?? [];
-    if (job && job !== app.job) app.wayBack = null;
     app.job = job ?? app.job;
     return job ? "progress" : location.hash === "#heads" ? "heads" : "pictures";
   };

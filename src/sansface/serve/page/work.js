@@ -27,6 +27,7 @@ export class Work {
     this.frames = [];
     this.choices = { preset: "standard", resolution: 64, operator: "sobel", shareMasks: true };
     this.made = null; // what the protector's bundle() gave
+    this.version = 0; // counted up with every change, as each frame's own: what is made meanwhile is stale
     this.looks = new Map();
   }
 
@@ -42,17 +43,22 @@ export class Work {
 
   /** Something before the bundle changed, so what was made of it is no longer true. */
   changed() {
-    this.made = null;
-    for (const frame of this.frames) this.#drop(frame);
+    this.#stale(this.frames);
   }
 
   /** One picture's role or mask changed. */
   changedFrame(frame) {
+    this.#stale([frame]);
+  }
+
+  #stale(frames) {
     this.made = null;
-    this.#drop(frame);
+    this.version += 1;
+    for (const frame of frames) this.#drop(frame);
   }
 
   #drop(frame) {
+    frame.version += 1;
     if (frame.reduced) this.protector.forget(frame.reduced.id);
     frame.reduced = null;
   }
@@ -61,8 +67,10 @@ export class Work {
   async suggestMask(frame) {
     if (frame.mask || frame.maskSeen) return;
     frame.maskSeen = true;
-    if (frame.maskFile) frame.mask = maskOfPicture((await this.look(frame.maskFile)).bitmap);
-    else frame.mask = await maskOfAlpha(frame.file, (await this.look(frame.file)).bitmap);
+    const { file, maskFile, version } = frame;
+    const found = maskFile ? maskOfPicture((await this.look(maskFile)).bitmap) : await maskOfAlpha(file, (await this.look(file)).bitmap);
+    if (frame.version === version) frame.mask = found;
+    else frame.maskSeen = false; // drawn meanwhile, or another file was given: what was drawn stays
   }
 
   get settings() {
@@ -73,18 +81,26 @@ export class Work {
     };
   }
 
-  /** Reduce one picture as the settings say. */
+  /** Reduce one picture as the settings say; what comes of it is forgotten if the picture changed meanwhile. */
   async reduce(frame) {
-    const { file, camera, role } = frame;
+    const { file, camera, role, version } = frame;
     if (!frame.confirmed) throw new Error(`The mask of ${frame.name} is not confirmed; look at it first.`);
+    if (frame.reduced) return;
     // A mask that was only looked at goes as the file has it; null is the picture's own alpha.
     const mask = frame.drawn ? frame.mask.enlarged(camera.width, camera.height) : frame.maskFile;
-    frame.reduced ??= await this.protector.reduce({ file, camera, role, mask }, this.settings);
+    const reduced = await this.protector.reduce({ file, camera, role, mask }, this.settings);
+    if (frame.version === version && !frame.reduced) frame.reduced = reduced;
+    else this.protector.forget(reduced.id);
   }
 
+  /** Make the bundle of the reduced pictures, unless something changes meanwhile. */
   async bundle() {
-    this.made ??= await this.protector.bundle(this.frames.map((frame) => frame.reduced.id), this.settings);
-    return this.made;
+    if (this.made) return;
+    const { frames, version } = this;
+    const other = frames.find(({ reduced, role }) => reduced?.role !== role);
+    if (other) throw new Error(`${other.name} is ${other.role} and was not protected as such; protect it again.`);
+    const made = await this.protector.bundle(frames.map(({ reduced }) => reduced.id), this.settings);
+    if (this.version === version) this.made = made;
   }
 
   /** Let go of every picture. */

@@ -244,7 +244,7 @@ function readMeta(text) {
   const found = center !== null && radius !== null;
   if (found && !(isPlace(center) && isPositive(radius) && ["masks", "cameras", "given"].includes(source))) {
     throw new Refusal(
-      `${META}: center and radius are not three numbers and a positive one, or sphere_source is not one of ` +
+      `${META}: center and radius are not three numbers and a positive one, or sphere_source is none of ` +
         "masks, cameras, given; correct them.",
     );
   }

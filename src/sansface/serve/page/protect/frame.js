@@ -33,7 +33,10 @@ export function withoutFrame(bundle) {
   return { bundle: { ...bundle, frames, center: [0, 0, 0], radius: 1, unit: NORMALISED }, rotation };
 }
 
-/** (3,) up for people who hold their cameras level: perpendicular to the pictures' horizontal axes. */
+/**
+ * (3,) up for people who hold their cameras level: perpendicular to the pictures' horizontal axes. Of photographs that
+ * lie on their side, all around the subject, up is on the left.
+ */
 function upDirection(cameras) {
   const upward = meanOf(cameras.map((camera) => camera.camFromWorld.slice(4, 7))).map((value) => -value);
   const across = cameras.map((camera) => camera.camFromWorld.slice(0, 3));
@@ -42,6 +45,10 @@ function upDirection(cameras) {
   const level = vectors[0].map((value) => (dot(vectors[0], upward) >= 0 ? value : -value));
   if (values[1] > LEVEL && values[0] < LEVEL / 2) return level;
   const length = norm(upward);
+  if (length < LEVEL && values[2] > 1 - LEVEL) {
+    const side = dot(vectors[2], meanOf(across));
+    return vectors[2].map((value) => (side > 0 ? -value : value));
+  }
   return length > 0 ? upward.map((value) => value / length) : level;
 }
 

@@ -68,8 +68,9 @@ export class Protector {
    * @param {import("./camera.js").Camera} frame.camera of the stored pixels
    * @param {"neutral" | "sensitive" | null} frame.role null is sensitive
    * @param {Partial<import("./settings.js").Settings>} settings
-   * @returns {Promise<{id: number, width: number, height: number, mask: Uint8Array,
-   *   preview: {width: number, height: number, data: Uint8ClampedArray}}>} mask is (height, width) coverage
+   * @returns {Promise<{id: number, role: "neutral" | "sensitive", width: number, height: number, mask: Uint8Array,
+   *   preview: {width: number, height: number, data: Uint8ClampedArray}}>} role as which it was reduced; mask is
+   *   (height, width) coverage
    */
   async reduce({ file, mask, camera, role }, settings = {}) {
     const frame = { file, mask: mask ?? null, camera, role: role ?? "sensitive" };
@@ -77,7 +78,7 @@ export class Protector {
     const id = this.#next++;
     this.#kept.set(id, { small, settings: settingsOfPhotograph(settings) });
     const { width, height } = small.camera;
-    return { id, width, height, mask: small.mask.slice(), preview };
+    return { id, role: small.role, width, height, mask: small.mask.slice(), preview };
   }
 
   /**

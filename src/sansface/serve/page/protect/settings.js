@@ -12,7 +12,7 @@
  * @property {boolean} shareMasks masks leave, at `resolution`
  * @property {number[] | null} center of the bounding sphere, world units; null = find it
  * @property {number | null} radius of the bounding sphere, world units; null = find it
- * @property {{center: number[], radius: number} | null} sphere what the capture says of it
+ * @property {import("./sphere.js").Sphere | null} sphere what the capture says of it
  * @property {string} unit of the capture's world; it stays with the user
  */
 

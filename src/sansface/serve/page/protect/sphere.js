@@ -53,13 +53,14 @@ export function sphereFromMasks(cameras, masks) {
 }
 
 /**
- * The sphere that the cameras look at: where their optical axes nearly meet, as wide as their pictures.
+ * The sphere that the cameras look at: where rays through their pictures' middles nearly meet, as wide as those. Of a
+ * picture that was cut out of a larger one the middle ray is not the optical axis.
  * @param {import("./camera.js").Camera[]} cameras
  * @returns {Sphere}
  */
 export function sphereFromCameras(cameras) {
   const centers = cameras.map(centerOf);
-  const axes = cameras.map((camera) => camera.camFromWorld.slice(8, 11));
+  const axes = cameras.map(middleRay);
   const total = new Array(9).fill(0);
   const right = [0, 0, 0];
   for (const [at, axis] of axes.entries()) {
@@ -82,6 +83,14 @@ export function sphereFromCameras(cameras) {
   const halves = cameras.map(({ K, width, height }) => Math.min(width / K[0], height / K[4]) / 2);
   const radii = halves.map((half, at) => Math.max(depths[at], 0) * half);
   return { center, radius: outsideCameras(median(radii), center, cameras), source: "cameras" };
+}
+
+/** (3,) unit vector in the world, without distortion. */
+function middleRay({ K, width, height, camFromWorld: pose }) {
+  const y = (height / 2 - K[5]) / K[4];
+  const x = (width / 2 - K[2] - K[1] * y) / K[0];
+  const ray = [0, 1, 2].map((axis) => x * pose[axis] + y * pose[4 + axis] + pose[8 + axis]);
+  return ray.map((value) => value / norm(ray));
 }
 
 function outsideCameras(radius, center, cameras) {

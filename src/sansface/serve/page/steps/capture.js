@@ -56,7 +56,7 @@ async function readFiles(work, files) {
   const { frames, sphere, unit } = readCapture(await file.text(), beside ? await beside.text() : null);
   work.changed();
   work.capture = { sphere, unit };
-  work.frames = frames.map((frame) => ({ ...frame, file: null, maskFile: null, mask: null, drawn: false, confirmed: false, reduced: null }));
+  work.frames = frames.map((frame) => ({ ...frame, file: null, maskFile: null, mask: null, drawn: false, confirmed: false, reduced: null, version: 0 }));
   match(work);
 }
 
@@ -65,8 +65,11 @@ function match(work) {
   for (const frame of work.frames) frame.file ??= fileOf(work.files, frame.path);
   const taken = new Set(work.frames.map((frame) => frame.file));
   for (const frame of work.frames) {
+    if (frame.maskFile || frame.mask) continue; // the mask that the user saw stays
     const mask = frame.maskPath && fileOf(work.files, frame.maskPath);
-    if (mask && !taken.has(mask)) frame.maskFile ??= mask; // a picture is no mask
+    if (!mask || taken.has(mask)) continue; // a picture is no mask
+    Object.assign(frame, { maskFile: mask, maskSeen: false });
+    work.changedFrame(frame);
   }
 }
 

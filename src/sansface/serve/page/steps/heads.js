@@ -18,13 +18,13 @@ export const heads = {
       ...jobs.map((job) => row(app, job, bundles.find((bundle) => bundle.id === job.bundle))),
       ...loose.map((bundle) => row(app, null, bundle)),
     ];
-    addEventListener("focus", () => app.go("heads"), { ...options, once: true });
+    addEventListener("focus", () => app.settled && app.go("heads"), options);
     return [
       rows.length ? element("ul", { class: "heads" }, ...rows) : element("p", {}, "There is none yet."),
       element("p", { class: "quiet" }, `${account.name}: ${size(account.bytes)} of ${size(account.max_bytes)} used, ${account.jobs_today} of ${account.max_jobs} heads today. Everything is deleted by itself after ${count(account.retention_days, "day")}.`),
       element("div", { class: "actions" },
         button("Another head", () => app.go("pictures"), "first"),
-        button("Delete everything", app.attempt(() => removeAll(app, account)), "danger"),
+        button("Delete everything", app.insist(() => removeAll(app, account)), "danger"),
         button("Sign out", app.attempt(() => signOut(app)))),
     ];
   },
@@ -48,7 +48,7 @@ function row(app, job, bundle) {
       element("small", { class: "quiet" }, about)),
     element("div", { class: "actions" },
       job ? button(job.state === "done" ? "Look at it" : "Show", open, "plain", { "aria-label": `Look at the head of ${name}` }) : button("Make the head", begin),
-      button("Delete", app.attempt(() => remove(app, job ?? { bundle: bundle.id })), "danger", words)));
+      button("Delete", app.insist(() => remove(app, job ?? { bundle: bundle.id })), "danger", words)));
 }
 
 async function removeAll(app, { backup_days: days }) {
@@ -64,7 +64,8 @@ async function removeAll(app, { backup_days: days }) {
 
 async function signOut(app) {
   await app.api.leave();
-  app.job = app.wayBack = null;
+  app.job = null;
+  app.waysBack.clear();
   app.begin();
   await app.go("pictures");
   app.say("You are signed out.");

@@ -10,7 +10,7 @@ export const masks = {
   title: "What of each picture is the head?",
   short: "Masks",
   async show(app) {
-    const { work } = app;
+    const { work, leaving } = app;
     const told = element("p", { role: "status", class: "strong" });
     const next = button("Go on and protect", () => app.go("protect"), "first");
     const cards = [];
@@ -44,12 +44,11 @@ export const masks = {
     const suggest = async () => {
       for (const one of cards) {
         await work.suggestMask(one.frame);
-        if (app.leaving.aborted) return;
+        if (leaving.aborted) return;
         one.refresh();
       }
       refresh();
     };
-    const { leaving } = app;
     const byModel = button("Draw missing masks by the model", app.attempt(async () => {
       byModel.disabled = true;
       try {

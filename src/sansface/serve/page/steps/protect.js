@@ -12,7 +12,7 @@ export const protect = {
   title: "Protect them and look at what is left",
   short: "Protect",
   show(app) {
-    const { work } = app;
+    const { work, leaving } = app; // by the time a picture is done, app.leaving is another step's
     const results = element("div", { class: "pairs" });
     const bar = element("progress", { max: work.frames.length, value: 0, "aria-label": "Pictures protected", hidden: true });
     const start = button("Protect the pictures", app.attempt(() => run()), "first");
@@ -31,16 +31,17 @@ export const protect = {
       try {
         const waiting = [...work.frames];
         const one = async () => {
-          for (let frame; (frame = waiting.shift()) && !app.leaving.aborted;) {
+          for (let frame; (frame = waiting.shift());) {
             await work.reduce(frame);
+            if (leaving.aborted) return;
             bar.value += 1;
             app.say(`${bar.value} of ${count(work.frames.length, "picture")} protected.`);
           }
         };
         await Promise.all(Array.from({ length: AT_ONCE }, one));
-        if (app.leaving.aborted) return;
+        if (leaving.aborted) return;
         await work.bundle();
-        show();
+        if (work.made && !leaving.aborted) show();
       } finally {
         settings.disabled = start.disabled = false;
         bar.hidden = true;
@@ -50,7 +51,11 @@ export const protect = {
       start.hidden = true;
       next.hidden = false;
       app.say(`All ${count(work.frames.length, "picture")} protected. Look at them, then go on.`);
-      for (const frame of work.frames) results.append(await pair(work, frame));
+      for (const frame of work.frames) {
+        const shown = await pair(work, frame);
+        if (leaving.aborted) return;
+        results.append(shown);
+      }
     };
     if (work.made) show();
     return [
@@ -86,8 +91,8 @@ function choices(work, changed) {
 }
 
 async function pair(work, frame) {
-  const { bitmap } = await work.look(frame.file);
   const { preview } = frame.reduced;
+  const { bitmap } = await work.look(frame.file);
   return element("figure", {},
     element("div", { class: "before-after" },
       picture(bitmap, `${frame.name} before, on your screen only`),

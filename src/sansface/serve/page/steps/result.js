@@ -14,21 +14,22 @@ export const result = {
   title: "The head",
   short: "Head",
   async show(app) {
-    const { api } = app;
-    const job = await found(app, () => api.get(`jobs/${app.job}`, { signal: app.leaving }));
+    const { api, leaving } = app;
+    const job = await found(app, () => api.get(`jobs/${app.job}`, { signal: leaving }));
     if (!job) return [app.turns(null, button("Your heads", () => app.go("heads"), "first"))];
-    const { digest } = await api.get(`bundles/${job.bundle}`, { signal: app.leaving });
-    if (app.wayBack?.bundle !== digest) app.wayBack = null;
+    const { digest } = await api.get(`bundles/${job.bundle}`, { signal: leaving });
+    const frame = () => app.waysBack.get(digest) ?? null;
     const bytes = await api.file(job.id, MESH);
     const mesh = readPly(bytes.buffer);
-    watch(app);
-    const view = stage(app, mesh);
+    leaving.throwIfAborted(); // of a step that was left nobody would close the viewer
+    watch(app, leaving);
+    const view = stage(mesh, leaving);
     const back = wayBack(app, digest, () => {
-      view.say(inWords(app.wayBack));
-      own.disabled = !app.wayBack;
+      view.say(inWords(frame()));
+      own.disabled = !frame();
     });
-    const own = button("The mesh in your own frame", () => save("mesh-own.ply", writePly(inWorld(mesh, app.wayBack))), "plain", { disabled: !app.wayBack });
-    view.say(inWords(app.wayBack));
+    const own = button("The mesh in your own frame", () => save("mesh-own.ply", writePly(inWorld(mesh, frame()))), "plain", { disabled: !frame() });
+    view.say(inWords(frame()));
     return [
       element("div", { class: "head" }, ...view.nodes),
       element("h3", {}, "Your own frame and unit"), back,
@@ -36,10 +37,10 @@ export const result = {
       element("div", { class: "actions" },
         button("The mesh", () => save(MESH, bytes)), own,
         button("The report", app.attempt(async () => save("report.html", await file(app, job, "report.html"), "text/html"))),
-        button("Everything", app.attempt(() => everything(app, job, mesh)))),
+        button("Everything", app.attempt(() => everything(app, job, mesh, frame())))),
       element("h3", {}, "Delete"),
       element("p", {}, `It is deleted by itself on ${new Date(1000 * job.expires).toLocaleDateString("en-GB", { dateStyle: "long" })}.`),
-      element("div", { class: "actions" }, button("Delete this head", app.attempt(() => remove(app, job)), "danger")),
+      element("div", { class: "actions" }, button("Delete this head", app.insist(() => remove(app, job)), "danger")),
       app.turns(null, button("Your heads", () => app.go("heads"))),
     ];
   },
@@ -76,25 +77,24 @@ function gone(app) {
 }
 
 /** When the tab is looked at again, the head may have been deleted meanwhile. */
-function watch(app) {
-  const look = app.attempt(async () => {
-    if (document.visibilityState === "visible") await found(app, () => app.api.get(`jobs/${app.job}`, { signal: app.leaving }));
-  });
-  document.addEventListener("visibilitychange", look, { signal: app.leaving });
-  addEventListener("focus", look, { signal: app.leaving });
+function watch(app, leaving) {
+  const look = app.attempt(() => found(app, () => app.api.get(`jobs/${app.job}`, { signal: leaving })));
+  const seen = () => document.visibilityState === "visible" && app.settled && look();
+  document.addEventListener("visibilitychange", seen, { signal: leaving });
+  addEventListener("focus", seen, { signal: leaving });
 }
 
 function file(app, job, name) {
   return app.api.file(job.id, name);
 }
 
-async function everything(app, job, mesh) {
+async function everything(app, job, mesh, frame) {
   const members = [];
   for (const { name } of job.files) {
     app.say(`${name} is being downloaded.`);
     members.push([name, await file(app, job, name)]);
   }
-  if (app.wayBack) members.push(["mesh-own.ply", writePly(inWorld(mesh, app.wayBack))]);
+  if (frame) members.push(["mesh-own.ply", writePly(inWorld(mesh, frame))]);
   save("head.zip", packed(members), "application/zip");
   app.say(`${count(members.length, "file")} downloaded.`);
 }
@@ -106,7 +106,7 @@ function inWorld(mesh, frame) {
 }
 
 /** The viewer and its controls; words instead where there is no WebGL. */
-function stage(app, mesh) {
+function stage(mesh, leaving) {
   const canvas = element("canvas", {
     tabindex: 0, role: "application", "aria-label": "The head in three dimensions. Arrow keys turn it, plus and minus bring it nearer and farther, Home resets, Enter picks the point in the middle.",
   });
@@ -116,7 +116,7 @@ function stage(app, mesh) {
   } catch (error) {
     return { nodes: [element("p", { class: "warn" }, error.message)], say: () => {} };
   }
-  app.leaving.addEventListener("abort", () => viewer.close());
+  leaving.addEventListener("abort", () => viewer.close());
   viewer.show(mesh);
   const measures = measuring(viewer, mesh);
   const nearer = element("div", { class: "over" },
@@ -134,13 +134,13 @@ function stage(app, mesh) {
 function wayBack(app, digest, changed) {
   const told = element("p", { role: "status" });
   const show = () => {
-    told.textContent = app.wayBack
+    told.textContent = app.waysBack.has(digest)
       ? "The way back is loaded, in this tab alone: measurements are in your unit, and the mesh can be downloaded in your own frame."
       : "Measurements are in units of the sphere round the head. Load the way back (head.frame.json) for your own frame and unit; it is not sent.";
     changed?.();
   };
   const load = app.attempt(async ([chosen]) => {
-    app.wayBack = checkedWayBack(await chosen.text(), digest);
+    app.waysBack.set(digest, checkedWayBack(await chosen.text(), digest));
     show();
   });
   queueMicrotask(show);

@@ -67,8 +67,8 @@ async function sendIt(app, made, bar) {
     bar.value = done;
     app.say(`${Math.round((100 * done) / made.bytes.length)} % sent.`);
   }, leaving);
+  app.waysBack.set(made.digest, made.frame);
   const job = await api.post("jobs", { bundle }, { signal: leaving });
-  app.wayBack = made.frame;
   app.job = job.id;
   app.begin(); // the pictures have done their work
   await app.go("progress");

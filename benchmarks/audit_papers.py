@@ -114,8 +114,9 @@ def main() -> None:
     if not options.heads:
         return
     find, start = Yunet().nearest, time.process_time()
-    sittings = [read_sitting(head, options.runs, find, ProtectSettings()) for head in options.heads]
-    trained = [with_runs(one, options.runs, STEPS, options.seed) for one in sittings[: options.trained]]
+    protection, made = ProtectSettings(), (STEPS, options.seed)
+    sittings = [read_sitting(head, options.runs, find, protection, *made) for head in options.heads]
+    trained = [with_runs(one, options.runs, *made) for one in sittings[: options.trained]]
     sittings[: options.trained] = trained
     print(f"{len(sittings)} heads in {time.process_time() - start:.0f} CPU-seconds.\n", flush=True)
     for name in options.tables:

@@ -98,7 +98,7 @@ def main() -> None:
         inverter = train(
             tensor(examples).to(options.device),
             STANDARD.side,
-            protecting(protection, generator),
+            protecting(protection),
             settings,
             generator,
             place,

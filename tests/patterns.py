@@ -27,7 +27,7 @@ COARSE = 7
 class Eyes:
     """A recogniser: the picture reduced to its pattern."""
 
-    name, digest, placing = "eyes", "", Placing()
+    name, digest, input, placing = "eyes", "", "", Placing()
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
         small = np.stack([cv2.resize(face, (COARSE, COARSE), interpolation=cv2.INTER_AREA) for face in faces])

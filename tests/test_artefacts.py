@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,9 @@ from sansface.audit.artefacts import renderings
 from sansface.audit.artefacts.cloud import Cloud, seen
 from sansface.audit.artefacts.coefficients import fit
 from sansface.audit.artefacts.linkage import likeness, linked
+from sansface.audit.artefacts.material import CONFIG, Material
 from sansface.audit.artefacts.residual import by_residual, residual
+from sansface.audit.artefacts.rows import KINDS, Found
 from sansface.audit.artefacts.sitting import SECTORS, directions, read_sitting
 from sansface.audit.artefacts.skin import HAIR, SKIN, generic_skin, worn
 from sansface.audit.artefacts.views import Views, alike, named, of_silhouettes, together
@@ -30,6 +33,7 @@ from sansface.heads.parametric import HeadModel, load_head_model
 from sansface.protect.pipeline import ProtectSettings
 from sansface.reconstruct.config import Config, changed, preset
 from sansface.surface import Mesh, write_mesh
+from small import small_config
 
 PEOPLE, SIDES, EACH, NUMBERS = 12, 3, 3, 40
 FACE = BALL_CENTER + np.array(
@@ -109,6 +113,14 @@ class TestLinkage:
     def test_more_in_common_is_more_alike(self):
         little, much = (likeness(crowd(own, 0), crowd(own, 1)) for own in (0.2, 0.7))
         assert np.diag(much).mean() > np.diag(little).mean() > 0
+
+    def test_all_of_few_people_are_not_everybody(self):
+        found = linked(crowd(1.0, 0), crowd(1.0, 1), (0.1,), np.random.default_rng(0))
+        (matched,) = found.matched
+        assert (found.error.value, found.error.low, matched.value, matched.high) == (0, 0, 1, 1)
+        assert (1 - found.error.high) ** PEOPLE == pytest.approx(0.025)
+        assert matched.low == pytest.approx(1 - found.error.high)
+        assert matched.tries == PEOPLE
 
     def test_too_few_people_are_refused(self):
         few = crowd(0.5, 0).only(crowd(0.5, 0).labels < 3)
@@ -257,7 +269,7 @@ class TestSittings:
 class Small:
     """A recogniser by small pictures, less what all of them have in common."""
 
-    name = "small pictures"
+    name, digest, input = "small pictures", "", ""
     placing = CLEAR
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
@@ -349,9 +361,42 @@ class TestRows:
         artefact_rows(people, out, recognisers=[Broken()], kinds=UPLOADED)
         assert (out / "artefacts.md").read_text() == before
 
-    def test_results_of_another_seed_are_refused(self, people, out):
-        with pytest.raises(SansfaceError, match="seed"):
-            artefact_rows(people, out, seed=1, recognisers=[Small()], kinds=["control"])
+    def test_what_was_measured_of_anything_else_is_measured_again(self, tmp_path, monkeypatch):
+        people, measured, other = tmp_path / "people", [], Small()
+        other.input = "backwards"
+        monkeypatch.setitem(KINDS, "control", lambda of: measured.append(of) or Found([], {}))
+        for name in ("person0", "person1", "person2", "person3"):
+            for moment in "ab":
+                (people / name / moment).mkdir(parents=True)
+                (people / name / moment / "meta.json").write_text("{}")
+
+        def again(*recognisers: Small, **more) -> int:
+            count = len(measured)
+            artefact_rows(people, tmp_path, recognisers=recognisers, kinds=["control"], **more)
+            return len(measured) - count
+
+        assert again(Small()) == 1
+        assert again(Small()) == 0
+        assert again(Small(), seed=1) == 1
+        assert again(Small(), other) == 1
+        assert again(other) == 1
+        assert again(Small(), config=changed(CONFIG, {"stage2": {"steps": 141}})) == 1
+        (people / "person2" / "b" / "meta.json").write_text('{"unit": "mm"}')
+        assert again(Small()) == 1
+        assert again(Small()) == 0
+
+    def test_a_reconstruction_of_another_seed_or_config_is_not_attacked(self, people, tmp_path):
+        person = shutil.copytree(people / "person00", tmp_path / "person00")
+        config = small_config(2, 2)
+        (run,) = Material([person], 0, [], config).runs
+        assert run == person / "b-run"
+        before = (run / "config.json").read_bytes()
+        assert Material([person], 0, [], config).runs == [run]
+        assert (run / "config.json").read_bytes() == before
+        with pytest.raises(SansfaceError, match="b-run holds was reconstructed with another seed"):
+            _ = Material([person], 1, [], config).runs
+        with pytest.raises(SansfaceError, match=r"with other settings; remove it, or ask for the same"):
+            _ = Material([person], 0, [], small_config(2, 3)).runs
 
     def test_an_unknown_artefact_or_an_empty_folder_is_refused(self, people, tmp_path):
         with pytest.raises(SansfaceError, match="there is no artefact 'voice'"):

@@ -17,7 +17,7 @@ SETTINGS = DistillationSettings(steps=60, batch=16, width=8, keep_every=20, cove
 SOBEL = operator("sobel")
 
 
-def protect(pictures: torch.Tensor) -> torch.Tensor:
+def protect(pictures: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
     return sigma(pictures, SOBEL)
 
 

@@ -1,5 +1,6 @@
 """One face in all kinds of pictures at the same place, and the tables that are made of them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from conftest import BALL_CENTER, BALL_RADIUS, make_tiny_capture
 from sansface.audit.face_swap import SwapSettings
 from sansface.audit.portraits import FRONTAL, mesh_views, photographed, portraits, protected_views, window
 from sansface.bench.audit_papers import attributes, face_swaps, histogram, recognition, transfers
-from sansface.bench.sittings import artefacts, read_sitting, with_runs
+from sansface.bench.sittings import Sitting, artefacts, read_sitting, with_runs
 from sansface.capture import Role
 from sansface.errors import SansfaceError
 from sansface.formats import read_capture
@@ -19,6 +20,7 @@ from sansface.recognise.align import Placing, similarity
 from sansface.recognise.detect import Face
 from sansface.recognise.gradients import Gradients
 from sansface.surface import Mesh, write_mesh
+from small import small_config
 
 PLACING = Placing(40, 14.0)
 FRONT = np.array([0.0, 0.0, 1.0])
@@ -146,6 +148,42 @@ def test_a_table_of_recognition_says_where_the_control_fails(tmp_path):
         attributes(sittings, {}, [], np.random.default_rng(0))
 
 
+def test_a_reconstruction_of_another_seed_or_of_other_steps_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("sansface.bench.sittings.preset", lambda name, resolution: small_config(2, 2))
+    monkeypatch.setattr("sansface.bench.sittings.baseline_config", lambda resolution: small_config(2, 2))
+    capture, runs = the_capture(tmp_path / "ball", views=20), tmp_path / "runs"
+
+    def read(steps: int, seed: int) -> Sitting:
+        return read_sitting(tmp_path / "ball", runs, Finder(capture, FRONTAL), PROTECTION, steps, seed)
+
+    nothing = read(3, 0)
+    assert nothing.ours is nothing.full_rgb is None
+    made = with_runs(nothing, runs, 3, 0)
+    assert (made.ours, made.full_rgb) == (runs / "ball" / "ours", runs / "ball" / "full-rgb")
+    before = [(run / "config.json").read_bytes() for run in (made.ours, made.full_rgb)]
+    again = with_runs(read(3, 0), runs, 3, 0)
+    assert (again.ours, again.full_rgb) == (made.ours, made.full_rgb)
+    assert [(run / "config.json").read_bytes() for run in (made.ours, made.full_rgb)] == before
+    for steps, seed, words in ((4, 0, "with other settings"), (3, 1, "with another seed")):
+        with pytest.raises(SansfaceError, match=rf"ours holds was reconstructed {words}; remove it"):
+            read(steps, seed)
+        with pytest.raises(SansfaceError, match=rf"ours holds was reconstructed {words}; remove it"):
+            with_runs(made, runs, steps, seed)
+    shutil.rmtree(made.ours)
+    with pytest.raises(SansfaceError, match="full-rgb holds was reconstructed with another seed"):
+        read(3, 1)
+    # Beside the head lies one of the other bench's, which `with_runs` takes for none of its own.
+    shutil.rmtree(runs)
+    monkeypatch.setattr("sansface.bench.sittings.CONFIG", small_config(1, 1))
+    monkeypatch.setattr("sansface.bench.sittings.preset", lambda name, resolution: small_config(1, 1))
+    own = with_runs(nothing, tmp_path, None, 0).ours
+    own.replace(tmp_path / "ball" / "b-run")
+    assert read(3, 0).ours == tmp_path / "ball" / "b-run"
+    with pytest.raises(SansfaceError, match="b-run holds was reconstructed with another seed"):
+        read(3, 1)
+    assert with_runs(read(3, 0), runs, 3, 0).ours == runs / "ball" / "ours"
+
+
 @pytest.mark.slow
 def test_reconstructions_are_made_once_and_shown_from_the_same_cameras(tmp_path):
     """Balls, reconstructed hastily: their renderings lie where the photographs have them."""
@@ -153,12 +191,13 @@ def test_reconstructions_are_made_once_and_shown_from_the_same_cameras(tmp_path)
     for number in range(3):
         capture = the_capture(tmp_path / f"ball{number}", views=20)
         one = read_sitting(tmp_path / f"ball{number}", tmp_path, Finder(capture, FRONTAL), PROTECTION)
-        sittings.append(with_runs(one, tmp_path / "runs", steps=4) if number < 1 else one)
+        sittings.append(with_runs(one, tmp_path / "runs", 4) if number < 1 else one)
     first = sittings[0]
-    again = read_sitting(tmp_path / "ball0", tmp_path / "runs", Finder(first.capture, FRONTAL), PROTECTION)
+    find = Finder(first.capture, FRONTAL)
+    again = read_sitting(tmp_path / "ball0", tmp_path / "runs", find, PROTECTION, 4)
     assert again.ours == first.ours is not None
     assert again.full_rgb == first.full_rgb is not None
-    assert with_runs(again, tmp_path / "runs") is again
+    assert with_runs(again, tmp_path / "runs", 4).ours == first.ours
     placing = Placing(40, 12.0)
     shown = artefacts(first, placing)
     whole = shown["original"].max(axis=3) > 0.02

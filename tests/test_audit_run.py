@@ -18,8 +18,10 @@ from sansface.audit.kept import Kept
 from sansface.audit.people import CLEAR, People
 from sansface.audit.protected import protected
 from sansface.audit.report import report
-from sansface.audit.run import Audit, applicable, audit, finer, placing, protection_of
+from sansface.audit.run import Audit, _embedded, applicable, audit, finer, placing, protection_of
+from sansface.audit.scores import Rate
 from sansface.audit.sigma import protecting
+from sansface.audit.skin_tone import Third
 from sansface.cli import main
 from sansface.errors import SansfaceError
 from sansface.protect.contents import Share
@@ -36,6 +38,7 @@ class Small:
 
     name = "small pictures"
     digest = ""
+    input = ""
     placing = CLEAR
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
@@ -159,6 +162,24 @@ def test_what_one_attacker_says_does_not_depend_on_the_others(usual):
         assert one["named"]["rank1"]["misses"]["value"] == other["named"]["rank1"]["misses"]["value"]
 
 
+def test_what_one_recogniser_says_is_not_taken_for_another_s_of_the_same_weights(tmp_path, monkeypatch):
+    """Of one name as well: they differ in what values they make of a face."""
+    shown = []
+    monkeypatch.setattr(Small, "embed", lambda self, faces: shown.append(self.input) or faces[:, :4, 0, 0])
+    others, kept = (Small(), Small()), Kept(tmp_path)
+    others[1].input = "(byte - 0.0) / 1.0, planes"
+    faces = crowd(0.8).crops[CLEAR][:2]
+    for one in (*others, *others):
+        _embedded(one, faces, kept)
+    assert shown == [one.input for one in others]
+
+
+def test_the_page_says_that_a_third_s_rate_is_a_mean_over_people(usual):
+    thirds = [Third(name, 5, 0.0, 1.0, Rate(0.5, 0.2, 0.8, 5)) for name in ("darkest", "middle", "lightest")]
+    assert "mean over people" not in report(usual)
+    assert "rank-1, %, mean over people" in report(replace(usual, skin=thirds))
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_outlines_tell_who_it_is_if_they_are_the_persons_own(own):
     people = crowd(0.8)
@@ -219,11 +240,11 @@ def test_the_twin_of_a_protection_is_the_client_s():
     pictures = torch.from_numpy(clear.transpose(0, 3, 1, 2).copy())
     for operator, bits in (("sobel", 8), ("log", 5)):
         settings = ProtectSettings(operator=operator, bits=bits)
-        ours = protecting(settings, torch.Generator().manual_seed(0))(pictures).numpy()
+        ours = protecting(settings)(pictures, torch.Generator().manual_seed(0)).numpy()
         theirs = protected(clear, settings, np.random.default_rng(0))
         assert np.quantile(np.abs(ours - theirs), 0.999) < 1e-5  # but where rounding tips a code
     settings = ProtectSettings(noise=0.05, gain=0.5, bits=16)
-    ours = protecting(settings, torch.Generator().manual_seed(0))(pictures.repeat(20, 1, 1, 1)).numpy()
+    ours = protecting(settings)(pictures.repeat(20, 1, 1, 1), torch.Generator().manual_seed(0)).numpy()
     theirs = protected(clear.repeat(20, axis=0), settings, np.random.default_rng(0))
     assert ours.mean() == pytest.approx(theirs.mean(), rel=0.05)
     assert ours.std() == pytest.approx(theirs.std(), rel=0.05)

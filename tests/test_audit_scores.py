@@ -216,4 +216,15 @@ def test_two_people_are_enough_for_an_equal_error():
     labels = np.repeat([0, 1], 5)
     similar = np.where(labels[:, None] == labels, 0.9, 0.1)
     found = s.equal_error(similar, labels, labels, np.random.default_rng(0))
-    assert (found.value, found.low, found.high) == (0, 0, 0)
+    assert (found.value, found.low) == (0, 0)
+    assert 0 < found.high < 1
+
+
+def test_no_error_of_few_people_is_not_never():
+    """Of eleven who try, and of nine more with whom they are compared alone."""
+    probes, enrolled = np.repeat(np.arange(11), 3), np.arange(20)
+    same = probes[:, None] == enrolled
+    never, always = (s.equal_error(similar, probes, enrolled, rng()) for similar in (1.0 * same, 1.0 * ~same))
+    assert (never.value, never.low, always.value, always.high) == (0, 0, 1, 1)
+    assert (1 - never.high) ** 11 == pytest.approx(0.025)
+    assert always.low == pytest.approx(1 - never.high)

@@ -1,5 +1,7 @@
 """Attackers on hidden pictures, and keys: each succeeds where it must, and finds nothing where nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,27 @@ def test_a_key_without_a_person_lets_everybody_in(by):
     assert found.wrong_person.value == found.right.value == 1
     assert found.wrong_key.value < 0.05
     assert found.equal_error.value == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_wrong_person_is_whose_key_was_used_also_where_somebody_is_refused(by):
+    """Of who comes before them the wrong key is of somebody who is not enrolled: that is nobody's try."""
+    lost = [one.picture for one in by.cohort.portraits if one.person == 3]
+
+    def method(photograph, key):
+        if any(np.array_equal(photograph, one) for one in lost):
+            raise SansfaceError("not this one.")
+        return patterns.photographed(patterns.pattern(np.random.default_rng(list(key))))
+
+    faces, gallery, refused = hidden_by_keys(method, by, np.random.default_rng(0))
+    assert refused == len(lost) == 3
+    one = by.scorers[0]
+    hidden = virtual(one, faces, gallery, by.cohort)
+    found = keyed(hidden, one, np.random.default_rng(1))
+    assert found.wrong_person.value == found.right.value == 1
+    assert (found.right.tries, found.wrong_person.tries) == (22, 20)
+    alone = replace(hidden, following=np.full(len(hidden.labels), 3))
+    with pytest.raises(SansfaceError, match="nobody is enrolled whose key"):
+        keyed(alone, one, np.random.default_rng(1))
 
 
 def test_one_photograph_each_is_too_few_for_keys():

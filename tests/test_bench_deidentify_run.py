@@ -1,6 +1,7 @@
 """The tables from end to end on people who are patterns: each row once, and each table what was measured."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,22 @@ def test_a_sweep_goes_over_strengths_and_draws_and_no_row_twice(bench: Bench, me
     weak, strong = (bench.row(Chosen("fading", strength), 2) for strength in (0.2, 0.9))
     assert weak.scored[0].distance < strong.scored[0].distance
     assert weak.ssim > strong.ssim
+
+
+def test_what_was_measured_of_other_labels_or_recognisers_is_measured_again(bench, by, measured):
+    bench.row(None)
+    labels = by.cohort.people.labels.copy()
+    labels[-2:] = labels[-1]  # of two strangers one person, and the same photographs
+    people = replace(by.cohort.people, labels=labels)
+    one = patterns.Eyes()
+    one.input = "backwards"
+    for other in (
+        replace(by, cohort=replace(by.cohort, people=people)),
+        replace(by, scorers=tuple(replace(scorer, recogniser=one) for scorer in by.scorers)),
+        by,
+    ):
+        Bench(bench.asked, other, measured.append).row(None)
+    assert measured == ["clear"] * 3
 
 
 def test_an_ablation_leaves_each_part_out(bench: Bench, measured: list[str]):

@@ -13,6 +13,7 @@ from sansface.bench import privacy
 from sansface.cli import main
 from sansface.errors import SansfaceError
 from sansface.protect.pipeline import ProtectSettings
+from sansface.recognise.gradients import Gradients
 
 LEAKS = [
     privacy.Leak("standard", 0, "parrot", 0.8, 0.7, 0.9, 1.0, 0.02, (0.9, 0.8, 0.7)),
@@ -69,6 +70,29 @@ def test_where_nothing_is_shared_nobody_is_asked_for_and_what_is_known_is_read(t
     (people / "Ada" / "1.png").touch()
     of("standard")
     assert len(asked) == 3
+    (people / "Ada" / "1.png").write_bytes(b"another photograph")
+    of("standard")
+    assert len(asked) == 4
+    for person in ("Ada", "Eve"):
+        (people / "labels.json").write_text(f'{{"labels": {{"Ada/1.png": "{person}"}}}}')
+        of("standard")
+    assert len(asked) == 6
+    of("standard")
+    assert len(asked) == 6
+
+
+def test_what_was_measured_by_other_recognisers_is_measured_again(tmp_path, monkeypatch):
+    """Also by one of the same weights that makes other values of a face."""
+    measured, ours, theirs = [], Gradients(), Gradients()
+    theirs.input = "backwards"
+    monkeypatch.setattr(privacy, "_people", lambda *words: None)
+    monkeypatch.setattr(privacy, "audit", lambda people, recognisers, *words, **more: recognisers)
+    monkeypatch.setattr(privacy, "_leak", lambda way, seed, found: measured.append(found) or LEAKS[0])
+    for recognisers in ([ours], [theirs], [ours, theirs], [ours]):
+        quiet = torch.device("cpu"), lambda done, note: None
+        words = ["standard"], ["naive"], [0], tmp_path / "out", Kept(None)
+        privacy.leaks(tmp_path / "people", recognisers, *words, *quiet)
+    assert measured == [[ours], [theirs], [ours, theirs]]
 
 
 def test_every_way_can_be_protected():

@@ -8,10 +8,11 @@ from blobs import SIDE, blobs, shown
 from sansface.audit.attackers.inversion import InversionSettings, invert, train
 from sansface.audit.attackers.training import augmented
 from sansface.audit.likeness import likeness
-from sansface.audit.sigma import coded, sigma
+from sansface.audit.sigma import coded, protecting, sigma
 from sansface.errors import SansfaceError
 from sansface.protect.contents import SCALE_STEPS, levels
 from sansface.protect.operators import OPERATORS, operator
+from sansface.protect.pipeline import ProtectSettings
 from sansface.protect.reduce import sensitive_codes
 
 SOBEL = operator("sobel")
@@ -19,7 +20,7 @@ STILL = {"turn": 0.0, "size": 0.0, "shift": 0.0, "bend": 0.0, "tone": 0.0}
 SMALL = InversionSettings(channels=8, levels=3, fold=4, steps=200, batch=4, rate=5e-3, **STILL)
 
 
-def protect(pictures: torch.Tensor) -> torch.Tensor:
+def protect(pictures: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
     return sigma(pictures, SOBEL)
 
 
@@ -57,14 +58,16 @@ def test_it_learns_nothing_where_there_is_nothing_to_learn():
     """Each picture beside the σ of any other: the best answer is always the same, no better than the mean."""
     clear, mix = blobs(4), torch.Generator().manual_seed(1)
 
-    def of_another(pictures: torch.Tensor) -> torch.Tensor:
+    def of_another(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return protect(pictures[torch.randperm(len(pictures), generator=mix)])
 
     network = train(clear, SIDE, of_another, SMALL, torch.Generator().manual_seed(0))
     assert psnr_over_mean(network, clear).mean() < 0.5
 
 
-def test_a_training_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path):
+@pytest.mark.parametrize("strengths", [{}, {"noise": 0.1, "gain": 0.5}])
+def test_a_training_that_was_cut_off_goes_on_as_if_it_had_not_been(tmp_path, strengths):
+    protect = protecting(ProtectSettings(SIDE, **strengths))
     settings = InversionSettings(channels=8, levels=2, steps=6, batch=2, keep_every=2)
     kept, clear = tmp_path / "inversion.safetensors", blobs(4)
     whole = train(clear, SIDE, protect, settings, torch.Generator().manual_seed(3))

@@ -17,7 +17,8 @@ from sansface.photographs.decode import decode, decode_rgb
 from sansface.recognise.align import Placing
 from sansface.recognise.detect import Yunet, at
 from sansface.recognise.dlib_network import FILE, DlibNetwork
-from sansface.recognise.onnx import OnnxRecogniser, declared_input, insightface, operations
+from sansface.recognise.onnx import OnnxRecogniser, backwards, declared_input, insightface, operations
+from sansface.recognise.recogniser import known_by
 from sansface.recognise.registry import OURS, recogniser
 
 
@@ -101,6 +102,18 @@ def test_models_of_insightface_say_themselves_what_they_take(tmp_path: Path):
     )
     path.write_bytes(means(112))
     np.testing.assert_allclose(recogniser(f"insightface:{path}").embed(face), [[0.2, 0.4, 0.6]], rtol=1e-3)
+
+
+def test_one_file_given_in_several_ways_is_known_by_each(tmp_path: Path):
+    """By weights alone what one says would be taken for what another says."""
+    one, other = tmp_path / "w600k.onnx", tmp_path / "facenet.onnx"
+    one.write_bytes(means(112, less=True))
+    other.write_bytes(last(112, 112))
+    ways = [recogniser(f"onnx:{one}"), recogniser(f"insightface:{one}"), OnnxRecogniser(one, scale=1)]
+    ways += [OnnxRecogniser(other, order=order) for order in (backwards, np.asarray)]
+    assert len({(way.name, way.digest) for way in ways}) == 2
+    assert len({json.dumps(known_by(way)) for way in ways}) == len(ways)
+    assert known_by(recogniser(f"onnx:{one}")) == known_by(ways[0])
 
 
 def test_models_of_deepface_take_blue_first_and_a_box_of_their_own(tmp_path: Path):

@@ -68,6 +68,7 @@ class Tiles:
 
     name: str = "tiles"
     digest: str = "0" * 64
+    input: str = ""
     placing: Placing = field(default_factory=lambda: Placing(TILES, EYES / TILE))
 
     def embed(self, faces: np.ndarray) -> np.ndarray:

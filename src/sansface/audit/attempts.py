@@ -219,7 +219,7 @@ class Attempts:
             self._clear(),
             torch.from_numpy(np.concatenate([directions(one) for one in self.taught.values()], axis=1)),
             self.placed.side,
-            protecting(self.protection, generator),
+            protecting(self.protection),
             settings,
             generator,
             place,
@@ -234,7 +234,7 @@ class Attempts:
         return train(
             self._clear(),
             self.placed.side,
-            protecting(self.protection, generator),
+            protecting(self.protection),
             settings,
             generator,
             place,

@@ -110,8 +110,9 @@ def _skin(found: Audit) -> list[str]:
         "<h2>By the tone of the skin</h2>",
         f"<p>The strongest attacker ({html.escape(best.attacker)}: {html.escape(best.with_what)}) on a third "
         "of the people each. The tone is read off cheeks in clear photographs, as an angle in L*a*b*, the "
-        "larger the lighter: light and camera are in it, so it orders people roughly.</p>",
-        table(["third", "people", "angle, degrees", "rank-1, %"], rows),
+        "larger the lighter: light and camera are in it, so it orders people roughly. Everybody counts the "
+        "same, however many their probes.</p>",
+        table(["third", "people", "angle, degrees", "rank-1, %, mean over people"], rows),
     ]
 
 

@@ -24,7 +24,7 @@ from sansface.errors import SansfaceError
 from sansface.protect.contents import Bundle, Share
 from sansface.protect.pipeline import LEAST_GAIN, ProtectSettings
 from sansface.recognise.align import Placing
-from sansface.recognise.recogniser import Recogniser
+from sansface.recognise.recogniser import Recogniser, known_by
 
 EYES = 11 / 64
 """Pixels between the eyes, of the picture's side, where a whole head fills it."""
@@ -251,7 +251,7 @@ def audit(
 
 
 def _embedded(recogniser: Recogniser, faces: np.ndarray, kept: Kept) -> np.ndarray:
-    made_from = {"recogniser": recogniser.name, "weights": recogniser.digest, "faces": faces}
+    made_from = {"recogniser": known_by(recogniser), "faces": faces}
     return kept.arrays("embeddings", made_from, lambda: {"all": recogniser.embed(faces)})["all"]
 
 

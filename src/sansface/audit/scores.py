@@ -24,7 +24,7 @@ class Rate:
 
     Attributes:
         value: 0 to 1.
-        low, high: the interval's ends; see `bootstrapped`.
+        low, high: the interval's ends; see `interval`.
         tries: of what it is a share.
     """
 
@@ -186,7 +186,8 @@ def equal_error(
 ) -> Rate:
     """`equal_error_rate` of all pairs of probes and photographs enrolled, with its interval over people.
 
-    A pair of different people counts in a draw as often as the one times the other was drawn.
+    A pair of different people counts in a draw as often as the one times the other was drawn. Where nothing
+    or everything fails, see `interval`, of the people who have a pair of their own.
     """
     people, who = np.unique(np.concatenate([probes, enrolled]), return_inverse=True)
     row, column = (part.ravel() for part in np.broadcast_arrays(who[: len(probes), None], who[len(probes) :]))
@@ -199,8 +200,7 @@ def equal_error(
             continue  # one of few people alone: no pair of different ones
         genuine, different = np.where(same, often[row], 0), np.where(same, 0, often[row] * often[column])
         drawn.append(_equal_error(steps, genuine, different))
-    low, high = np.quantile(drawn, _ENDS)
-    return Rate(value, float(low), float(high), len(same))
+    return Rate(value, *interval(value, np.array(drawn), len(np.unique(row[same]))), len(same))
 
 
 def by_person(similar: np.ndarray, enrolled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -256,9 +256,6 @@ def chance_interval(tries: int, people: int, rng: np.random.Generator) -> tuple[
 def bootstrapped(hits: np.ndarray, labels: np.ndarray, rng: np.random.Generator, draws: int = DRAWS) -> Rate:
     """A share and its 95 % interval over identities: people are drawn with all their tries, with replacement.
 
-    Where none or all of the tries succeed, all draws are alike and tell nothing; then the open end is where
-    so many people, a try each, would give none with a probability of 0.025 (Clopper and Pearson 1934).
-
     Args:
         hits: (n,) in [0, 1] of n ≥ 1 tries.
         labels: (n,) person of each.
@@ -267,10 +264,23 @@ def bootstrapped(hits: np.ndarray, labels: np.ndarray, rng: np.random.Generator,
     """
     people, tried, named = _per_person(hits, labels)
     often = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), size=draws)
-    low, high = np.quantile((often @ named) / (often @ tried), _ENDS)
-    value, margin = float(hits.mean()), 1 - _ENDS[0] ** (1 / len(people))
-    low, high = (low if value < 1 else 1 - margin), (high if value > 0 else margin)
-    return Rate(value, float(low), float(high), len(hits))
+    value, drawn = float(hits.mean()), (often @ named) / (often @ tried)
+    return Rate(value, *interval(value, drawn, len(people)), len(hits))
+
+
+def interval(value: float, drawn: np.ndarray, people: int) -> tuple[float, float]:
+    """Low and high end of a share's 95 % interval.
+
+    Where none or all of the tries succeed, all draws are alike and tell nothing; then the open end is where
+    so many people, a try each, would give none with a probability of 0.025 (Clopper and Pearson 1934).
+
+    Args:
+        value: the share.
+        drawn: (draws,) what the bootstrap over people gave.
+        people: who tried.
+    """
+    (low, high), margin = np.quantile(drawn, _ENDS), 1 - _ENDS[0] ** (1 / people)
+    return (float(low) if value < 1 else 1 - margin), (float(high) if value > 0 else margin)
 
 
 _ENDS = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)

@@ -35,18 +35,16 @@ def coded(values: Tensor, bits: int) -> Tensor:
     return (values / scale * steps).round() / steps * scale
 
 
-def protecting(settings: ProtectSettings, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+def protecting(settings: ProtectSettings) -> Callable[[Tensor, torch.Generator], Tensor]:
     """All that the client does to a picture's values, as `audit.protected.protected`, but of many at once.
 
-    Args:
-        generator: draws gain and noise, on the CPU.
-
     Returns:
-        A function of (n, 3, h, w) sRGB values that gives (n, h, w).
+        A function of (n, 3, h, w) sRGB values, and of a generator on the CPU that draws gain and noise; it
+        gives (n, h, w).
     """
     operator = settings.sigma()
 
-    def protect(pictures: Tensor) -> Tensor:
+    def protect(pictures: Tensor, generator: torch.Generator) -> Tensor:
         values = sigma(pictures, operator, 0.0)
         if settings.gain < 1:
             share = torch.rand((len(values), 1, 1), generator=generator)

@@ -32,7 +32,7 @@ class Third:
         name: one of `THIRDS`.
         people: in it.
         low, high: angles of its darkest and its lightest, degrees.
-        named: share of its probes that were named rightly.
+        named: share of a person's probes that were named rightly, mean over people.
     """
 
     name: str

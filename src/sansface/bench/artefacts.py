@@ -14,11 +14,11 @@ from typing import Any
 from sansface.audit.artefacts.material import Material
 from sansface.audit.artefacts.rows import KINDS, Found, Row
 from sansface.audit.scores import Rate, percent
-from sansface.bench.rows import kept
+from sansface.bench.rows import contents, kept
 from sansface.bench.write import as_csv, markdown_table
 from sansface.errors import SansfaceError
 from sansface.files import write_text
-from sansface.recognise.recogniser import Recogniser
+from sansface.recognise.recogniser import Recogniser, known_by
 from sansface.reconstruct.config import AnyConfig
 
 COLUMNS = (
@@ -50,8 +50,8 @@ def artefact_rows(
         config: of the reconstructions that are missing.
 
     Raises:
-        SansfaceError: fewer than four people, a capture without landmarks, results of another seed or of
-            other people in `out`.
+        SansfaceError: fewer than four people, a capture without landmarks, a reconstruction of another seed
+            or with other settings in `folder`.
     """
     people = sorted(path for path in folder.glob("person*") if all((path / one).is_dir() for one in "ab"))
     if len(people) < LEAST:
@@ -63,8 +63,13 @@ def artefact_rows(
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise SansfaceError(f"there is no artefact {unknown[0]!r}; choose of {', '.join(KINDS)}.")
-    known = {"seed": seed, "people": [path.name for path in people]}
     material = Material(people, seed, recognisers, config)
+    known = {
+        "seed": seed,
+        "people": {path.name: [contents(path / one) for one in "ab"] for path in people},
+        "recognisers": [known_by(one) for one in material.recognisers],
+        "config": material.config.as_dict(),
+    }
     found: dict[str, Found] = {}
     for number, kind in enumerate(kinds):
         progress(number / len(kinds), kind)

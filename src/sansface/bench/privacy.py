@@ -4,7 +4,6 @@ Every trial is attacked on people of the user's own choosing by `audit.run`, and
 with a true mesh by `bench.paper`. The strongest attacker who sees a single picture counts.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -19,7 +18,7 @@ from sansface.audit.kept import Kept
 from sansface.audit.people import People, read_people
 from sansface.audit.run import Audit, applicable, audit, finer, placing
 from sansface.bench.paper import Subject, run_trial
-from sansface.bench.rows import kept
+from sansface.bench.rows import contents, kept
 from sansface.bench.trials import Trial
 from sansface.bench.write import as_png, markdown_table
 from sansface.extras import require
@@ -28,7 +27,7 @@ from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.protect.presets import PRESETS
 from sansface.recognise.align import Placing
-from sansface.recognise.recogniser import Recogniser
+from sansface.recognise.recogniser import Recogniser, known_by
 from sansface.reconstruct.run import Progress
 
 STANDARD = "standard"
@@ -60,8 +59,8 @@ class Leak:
         single, low, high: of one picture, 0 to 1, with its 95 % interval over people.
         together: of all pictures of a person at once.
         chance: of guessing.
-        skin: rank-1 of the strongest on the darkest, the middle and the lightest third of the people; empty
-            where they are too few.
+        skin: rank-1 of the strongest on the darkest, the middle and the lightest third of the people, mean
+            over people; empty where they are too few.
     """
 
     way: str
@@ -94,9 +93,8 @@ def leaks(
         networks: what earlier audits found out and learnt.
     """
     result = []
-    listed = "\n".join(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")))
-    asked: dict[str, Any] = {"people": hashlib.sha256(listed.encode()).hexdigest()}
-    asked |= {"recognisers": [one.digest or one.name for one in recognisers], "attackers": list(attackers)}
+    asked: dict[str, Any] = {"people": contents(folder), "attackers": list(attackers)}
+    asked |= {"recognisers": [known_by(one) for one in recognisers]}
     people = lru_cache(1)(lambda placed, outlined: _people(folder, recognisers, placed, outlined, networks))
     for number, (way, seed) in enumerate((way, seed) for way in ways for seed in seeds):
         on_progress(number / (len(ways) * len(seeds)), f"attacking {way}")
@@ -188,8 +186,8 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
             cells.append(f"{1e3 * np.mean(values):.2f}{ratio}" if values else "")
         lines.append(cells)
     seeds = ", ".join(str(seed) for seed in sorted({leak.seed for leak in found}))
-    told = f"Score in 1e-3 R; attacks with seeds {seeds}; by skin: darkest / middle / lightest third."
-    return f"{markdown_table(head, lines)}\n{told}\n"
+    skin = "by skin: darkest / middle / lightest third, mean over people"
+    return f"{markdown_table(head, lines)}\nScore in 1e-3 R; attacks with seeds {seeds}; {skin}.\n"
 
 
 def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> bytes:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sansface.errors import SansfaceError
-from sansface.files import read_json, write_json
+from sansface.files import os_error_sentence, read_json, write_json
 
 
 def kept(
@@ -27,8 +28,8 @@ def kept(
     Raises:
         SansfaceError: the file is damaged.
     """
-    told = {"what": what, **made_from}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+    text = json.dumps({"what": what, **made_from}, sort_keys=True)
+    told, digest = json.loads(text), hashlib.sha256(text.encode()).hexdigest()[:12]
     path = out / "rows" / f"{re.sub(r'[^a-z0-9.]+', '-', what.lower())}-{digest}.json"
     if path.exists():
         found = read_json(path)
@@ -39,6 +40,24 @@ def kept(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"made_from": told, "row": row})
     return row
+
+
+def contents(folder: Path) -> str:
+    """A digest of all files in a folder and below it: their names and what is in them.
+
+    Raises:
+        SansfaceError: one cannot be read.
+    """
+    digest = hashlib.sha256()
+    found = [Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names]
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in found):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise SansfaceError(os_error_sentence("read", path, error)) from error
+        for part in (name.encode(), content):
+            digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
 
 
 def _finite(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sansface.audit.artefacts.material import CONFIG, RUN
 from sansface.audit.attackers.naive import as_pictures
 from sansface.audit.portraits import (
     Portrait,
@@ -20,6 +21,7 @@ from sansface.audit.portraits import (
     protected_views,
     radiance_views,
 )
+from sansface.audit.runs import done, reconstructed
 from sansface.bench.baseline import baseline_config, baseline_supervision
 from sansface.capture import Capture
 from sansface.errors import SansfaceError
@@ -28,10 +30,9 @@ from sansface.protect.contents import Bundle
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.recognise.align import Placing
 from sansface.recognise.detect import Face
-from sansface.reconstruct.config import changed, preset
+from sansface.reconstruct.config import AnyConfig, changed, preset
 from sansface.reconstruct.novel_views import TrainedHead, read_trained
-from sansface.reconstruct.run import reconstruct
-from sansface.reconstruct.supervision import from_bundle
+from sansface.reconstruct.supervision import Supervision, from_bundle
 from sansface.surface import Mesh, read_mesh
 
 CPU = torch.device("cpu")
@@ -100,14 +101,21 @@ class Sitting:
 
 
 def read_sitting(
-    folder: Path, runs: Path, find: Callable[[np.ndarray], Face | None], protection: ProtectSettings
+    folder: Path,
+    runs: Path,
+    find: Callable[[np.ndarray], Face | None],
+    protection: ProtectSettings,
+    steps: int | None = None,
+    seed: int = 0,
 ) -> Sitting:
     """Two captures of one head in FOLDER/a and FOLDER/b, or one, every second view of which is enrolled.
 
-    Runs are RUNS/NAME/ours and RUNS/NAME/full-rgb, or FOLDER/b-run.
+    Runs are RUNS/NAME/ours and RUNS/NAME/full-rgb as `with_runs` makes them, or FOLDER/b-run as `Material`
+    does.
 
     Raises:
-        SansfaceError: a capture cannot be read, or shows no face.
+        SansfaceError: a capture cannot be read, or shows no face; a run is of another seed, or with other
+            settings.
     """
     twice = (folder / "a").is_dir()
     capture = read_capture(folder / "b" if twice else folder)
@@ -116,47 +124,43 @@ def read_sitting(
     probes = probes if twice else probes[1::2]
     if not enrolled or not probes:
         raise SansfaceError(f"no face is found in the photographs of {folder}; give another head.")
-    ours = [path for path in (runs / folder.name / "ours", folder / "b-run") if (path / "mesh.ply").is_file()]
-    full = runs / folder.name / "full-rgb"
-    return Sitting(
-        folder.name,
-        enrolled,
-        probes,
-        capture,
-        protect(capture, protection),
-        ours[0] if ours else None,
-        full if (full / "mesh.ply").is_file() else None,
-    )
+    sitting = Sitting(folder.name, enrolled, probes, capture, protect(capture, protection))
+    for kind in KINDS.values():
+        run = runs / folder.name / kind.replace("_", "-")
+        if run.is_dir() and done(*_asked(sitting, kind, steps), seed, run):
+            sitting = replace(sitting, **{kind: run})
+    if sitting.ours is None and done(from_bundle(sitting.bundle), CONFIG, seed, folder / RUN):
+        sitting = replace(sitting, ours=folder / RUN)
+    return sitting
 
 
 def with_runs(sitting: Sitting, runs: Path, steps: int | None = None, seed: int = 0) -> Sitting:
-    """The same with both reconstructions, made where they are missing; their radiance is kept in RUNS.
+    """The same with both reconstructions of as many steps, made in RUNS where they are missing there.
 
-    steps: of stage 2, if not the preset's.
+    Their radiance is kept.
+
+    Args:
+        steps: of stage 2, if not the preset's.
+
+    Raises:
+        SansfaceError: a run is of another seed, or with other settings.
     """
-    fewer = {} if steps is None else {"stage2": {"steps": steps}}
     for kind in KINDS.values():
-        if getattr(sitting, kind) is not None:
-            continue
-        if kind == "ours":
-            supervision, config = from_bundle(sitting.bundle), preset("fast", sitting.bundle.resolution)
-        else:
-            settings = ProtectSettings(resolution=sitting.bundle.resolution)
-            supervision = baseline_supervision(sitting.capture, settings)
-            config = baseline_config(resolution=sitting.bundle.resolution)
         out = runs / sitting.name / kind.replace("_", "-")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        reconstruct(
-            supervision,
-            out,
-            changed(config, fewer),
-            seed=seed,
-            device="cpu",
-            resume=out.is_dir(),
-            keep_radiance=True,
-        )
+        reconstructed(*_asked(sitting, kind, steps), seed, out, device="cpu")
         sitting = replace(sitting, **{kind: out})
     return sitting
+
+
+def _asked(sitting: Sitting, kind: str, steps: int | None) -> tuple[Supervision, AnyConfig]:
+    """What a reconstruction is made from: `ours` or `full_rgb`."""
+    resolution = sitting.bundle.resolution
+    if kind == "ours":
+        supervision, config = from_bundle(sitting.bundle), preset("fast", resolution)
+    else:
+        supervision = baseline_supervision(sitting.capture, ProtectSettings(resolution=resolution))
+        config = baseline_config(resolution=resolution)
+    return supervision, config if steps is None else changed(config, {"stage2": {"steps": steps}})
 
 
 def artefacts(sitting: Sitting, placing: Placing) -> dict[str, np.ndarray]:

@@ -29,6 +29,7 @@ class DlibNetwork:
     """
 
     name = "dlib"
+    input = ""
     placing = PLACING
 
     def __init__(self, weights: Path) -> None:

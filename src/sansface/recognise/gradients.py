@@ -12,6 +12,7 @@ class Gradients:
 
     name = "gradients"
     digest = ""
+    input = ""
     placing = Placing()
 
     def embed(self, faces: np.ndarray) -> np.ndarray:

@@ -55,6 +55,7 @@ class OnnxRecogniser:
         self.name, self.weights = name or weights.stem, weights
         self.placing = placing or Placing()
         self.mean, self.scale, self.order = mean, scale, order
+        self.input = f"(byte - {float(mean)}) / {float(scale)}, {order.__name__}"
         data = _read(weights)
         self.digest = hashlib.sha256(data).hexdigest()
         nobody = np.zeros((1, self.placing.side, self.placing.side, 3), np.float32)

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sansface.audit.artefacts.views import Views, alike
-from sansface.audit.scores import (
-    COVERAGE,
-    Rate,
-    Threshold,
-    calibrated,
-    equal_error_rate,
-)
+from sansface.audit.scores import Rate, Threshold, calibrated, equal_error_rate, interval
 from sansface.errors import SansfaceError
 
 DRAWS = 500
@@ -74,7 +68,8 @@ def linked(first: Views, second: Views, rates: Sequence[float], rng: np.random.G
         values = [_pooled(part >= limit) for part, limit in zip(parts, limits, strict=True)]
         hits = np.concatenate([genuine for genuine, _ in values]).astype(np.float64)
         drawn = hits[rng.integers(len(hits), size=(DRAWS, len(hits)))].mean(axis=1)
-        matched.append(_rate(float(hits.mean()), drawn, len(hits)))
+        value = float(hits.mean())
+        matched.append(Rate(value, *interval(value, drawn, people), people))
         false.append(float(np.concatenate([different for _, different in values]).mean()))
     return Linkage(_equal_error(parts, rng), tuple(matched), tuple(thresholds[0]), tuple(false))
 
@@ -87,7 +82,8 @@ def _equal_error(parts: Sequence[np.ndarray], rng: np.random.Generator) -> Rate:
 
     value = error([np.arange(len(part)) for part in parts])
     drawn = [error([_people(len(part), rng) for part in parts]) for _ in range(DRAWS)]
-    return _rate(value, np.array(drawn), sum(part.size for part in parts))
+    people = sum(len(part) for part in parts)
+    return Rate(value, *interval(value, np.array(drawn), people), sum(part.size for part in parts))
 
 
 def _people(count: int, rng: np.random.Generator) -> np.ndarray:
@@ -104,11 +100,6 @@ def _pooled(scores: np.ndarray, who: np.ndarray | None = None) -> tuple[np.ndarr
     # Of a person who was drawn twice each copy has its own pair, and no pair with the other copy.
     own, same = np.eye(len(scores), dtype=bool), who[:, None] == who
     return scores[own], scores[~same]
-
-
-def _rate(value: float, drawn: np.ndarray, tries: int) -> Rate:
-    low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Rate(value, float(low), float(high), tries)
 
 
 def _centred(views: Views, name: str, known: Views) -> Views:

@@ -13,6 +13,7 @@ from sansface.audit.artefacts.sitting import FRONT, Sitting, read_sitting
 from sansface.audit.artefacts.uploads import clear_views, neutral_views, protected_views, silhouette_views
 from sansface.audit.artefacts.views import Views, alike, named
 from sansface.audit.attackers.layers import InnerLayers, layers_of
+from sansface.audit.runs import reconstructed
 from sansface.capture import Role
 from sansface.errors import SansfaceError
 from sansface.heads.parametric import HeadModel, load_head_model
@@ -20,12 +21,11 @@ from sansface.protect.pipeline import ProtectSettings
 from sansface.recognise.recogniser import Recogniser
 from sansface.recognise.registry import OURS, recogniser
 from sansface.reconstruct.config import AnyConfig, changed, preset
-from sansface.reconstruct.run import reconstruct
 from sansface.reconstruct.supervision import from_bundle
 from sansface.surface import Mesh, read_mesh
 
-STEPS = {"stage1": {"steps": 24}, "stage2": {"steps": 140}}
-"""Of the reconstructions, which are many: a fifth of the preset `fast`."""
+CONFIG: AnyConfig = changed(preset("fast"), {"stage1": {"steps": 24}, "stage2": {"steps": 140}})
+"""Of the reconstructions, which are many: a fifth of the preset's steps."""
 WORKS = 0.5
 """A recogniser that names fewer of the clear photographs rightly proves nothing, and is left out."""
 RUN = "b-run"
@@ -42,7 +42,8 @@ class Material:
         config: AnyConfig | None,
     ) -> None:
         self.folders, self.seed = people, seed
-        self._recognisers, self._config = recognisers, config
+        self.config = config or CONFIG
+        self._recognisers = recognisers
 
     @property
     def rng(self) -> np.random.Generator:
@@ -115,15 +116,10 @@ class Material:
     @cached_property
     def runs(self) -> list[Path]:
         """Folders of the reconstructions of the second sittings."""
-        result = []
-        for folder, sitting in zip(self.folders, self.second, strict=True):
-            run = folder / RUN
-            if not (run / "mesh.ply").is_file():
-                config = self._config or changed(preset("fast"), STEPS)
-                supervision, again = from_bundle(sitting.bundle), run.is_dir()
-                reconstruct(supervision, run, config, seed=self.seed, keep_radiance=True, resume=again)
-            result.append(run)
-        return result
+        return [
+            reconstructed(from_bundle(sitting.bundle), self.config, self.seed, folder / RUN)
+            for folder, sitting in zip(self.folders, self.second, strict=True)
+        ]
 
     @cached_property
     def meshes(self) -> list[Mesh]:

@@ -17,8 +17,8 @@ from sansface.errors import SansfaceError
 from sansface.reconstruct import checkpoint
 from sansface.settings import at_least
 
-Protection = Callable[[Tensor], Tensor]
-"""What the client does: (n, 3, h, w) sRGB values to (n, h, w)."""
+Protection = Callable[[Tensor, torch.Generator], Tensor]
+"""What the client does: (n, 3, h, w) sRGB values to (n, h, w), and what draws its gain and noise."""
 
 WARM_UP = 0.05
 """Share of the steps in which the rate rises; then it falls to nothing along a cosine."""
@@ -83,7 +83,7 @@ def learn(
         clear: (n, 3, k · side, k · side) float32 in [0, 1] or uint8: faces, all in the same place, on the
             network's device. k > 1 lets the changes be made before the pictures are reduced.
         side: of the protected pictures, pixels.
-        protect: what the client does, of (n, 3, side, side).
+        protect: what the client does, of (n, 3, side, side); it draws by the generator it is given alone.
         loss_of: what is to become small.
         seed: of all that is left to chance.
         kept: a file of the training's state, gone on from if it exists, and written every `keep_every` steps.
@@ -126,7 +126,7 @@ def learn(
         chosen = torch.randint(len(clear), (settings.batch,), generator=draw).to(clear.device)
         target = augmented(clear[chosen], side, settings, draw)
         with torch.no_grad():
-            protected = protect(target)
+            protected = protect(target, draw)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * _share(step / settings.steps)
         optimiser.zero_grad()

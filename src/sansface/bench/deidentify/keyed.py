@@ -32,13 +32,15 @@ class Virtual:
 
     Attributes:
         labels: (n,) whose photograph.
+        following: (n,) whose key made `next`, whether or not a photograph of theirs is here.
         common, second: by two keys that all share.
         own: by the person's own key.
-        next: by that of the next person, `following`.
+        next: by that of the next person.
         gallery: (g, d) of other, clear photographs, hidden by the common key; owners: (g,) whose.
     """
 
     labels: np.ndarray
+    following: np.ndarray
     common: np.ndarray
     second: np.ndarray
     own: np.ndarray
@@ -53,7 +55,7 @@ class Keyed:
 
     Attributes:
         right: right key, right person, another photograph: let in (synchronism).
-        wrong_key, wrong_person, both_wrong: let in.
+        wrong_key, wrong_person, both_wrong: let in; the wrong person's own key, where they are enrolled.
         equal_error: one key for everyone, another photograph against other people; clear_equal_error: of the
             clear photographs.
         two_keys: one photograph by two keys: still matches (diversity); distance: in the mean, of unit
@@ -127,6 +129,7 @@ def virtual(one: Scorer, faces: dict[str, Faces], gallery: Faces, cohort: Cohort
     owners = np.array([portrait.person for portrait in cohort.gallery])
     return Virtual(
         labels=cohort.labels[faces["own"].which],
+        following=following(cohort.labels)[faces["own"].which],
         **{name: embed(faces[name].crops[placing]) for name in VARIANTS},
         gallery=embed(gallery.crops[placing]),
         owners=owners[gallery.which],
@@ -137,7 +140,8 @@ def keyed(faces: Virtual, one: Scorer, rng: np.random.Generator) -> Keyed:
     """All of it, by one recogniser.
 
     Raises:
-        SansfaceError: nobody has a second photograph to be let in with, or there is one person.
+        SansfaceError: nobody has a second photograph to be let in with, there is one person, or nobody is
+            enrolled whose key another person tries.
     """
     labels = faces.labels
     people, first = np.unique(labels, return_index=True)
@@ -154,7 +158,11 @@ def keyed(faces: Virtual, one: Scorer, rng: np.random.Generator) -> Keyed:
     }
     who = labels[asking]
     same = who[:, None] == people
-    after = following(labels)[asking][:, None] == people
+    after = faces.following[asking][:, None] == people
+    if not after.any():
+        raise SansfaceError(
+            "nobody is enrolled whose key another person tries; hide photographs of more people."
+        )
     alike = labels[:, None] == labels
     across = similarities(faces.common, faces.second)
     tar, _, _ = matched(one, faces.common, labels, rng)

@@ -31,7 +31,7 @@ from sansface.bench.rows import kept
 from sansface.deidentify.methods import KEYED, KINDS, Chosen
 from sansface.errors import SansfaceError
 from sansface.recognise.detect import Yunet
-from sansface.recognise.recogniser import Recogniser
+from sansface.recognise.recogniser import Recogniser, known_by
 
 TableName = Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"]
 BASELINES = ("blur", "pixelation", "black box")
@@ -119,7 +119,7 @@ class Bench:
         self.asked, self.by, self.show = asked, by, show
         self._on = {
             "people": _told(by.cohort),
-            "recognisers": [f"{one.name} {one.recogniser.digest}" for one in by.scorers],
+            "recognisers": [known_by(one.recogniser) for one in by.scorers],
             "backbone": by.backbone.name,
             **{name: getattr(asked, name) for name in ("photographs", "each", "size", "fits", "seed")},
         }
@@ -258,5 +258,7 @@ def _about(bench: Bench) -> str:
 
 
 def _told(cohort: Cohort) -> str:
-    """A digest of whose photographs these are; no name or path is in it."""
-    return hashlib.sha256(b"".join(np.sort(cohort.people.digests).tolist())).hexdigest()[:16]
+    """A digest of the photographs and of whose they are; no name or path is in it."""
+    people = cohort.people
+    whose = zip(people.labels.tolist(), people.digests.tolist(), strict=True)
+    return hashlib.sha256(b"".join(b"%d %b\n" % one for one in whose)).hexdigest()[:16]

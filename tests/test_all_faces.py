@@ -4,16 +4,22 @@ import cv2
 import numpy as np
 import pytest
 
-from painted import astronaut, camera_of_fit, detectors, drawn, head_model, painted, shape
+from painted import astronaut, camera_of_fit, detectors, drawn, head_model, lfw, painted, shape
 from sansface.faces.detectors import Finding, all_faces
 from sansface.faces.hair import hair_probability
 from sansface.faces.tflite import Network
+from sansface.photographs.decode import decode_rgb
 
 
 @pytest.fixture(scope="module")
 def face() -> np.ndarray:
     """(240, 240, 3) with one face in its middle, 94 x 107 pixels."""
     return np.ascontiguousarray(astronaut()[0:240, 105:345])
+
+
+def photograph(name: str) -> np.ndarray:
+    """(250, 250, 3) of Labeled Faces in the Wild."""
+    return decode_rgb(lfw() / "img" / name[:-5] / f"{name}.jpg", "photograph")
 
 
 def sheet(faces: list[np.ndarray], columns: int) -> np.ndarray:
@@ -60,6 +66,33 @@ def test_one_lying_beside_one_upright_is_not_overlooked(face, quarters):
     found = middles(all_faces(scene, detectors()))
     assert 2 <= len(found) <= 3  # boxes about a lying face differ
     assert {bool(right) for right in found[:, 0] > 240} == {False, True}
+
+
+@pytest.mark.parametrize(
+    ("name", "quarters"), [("Tom_Ridge_0005", 3), ("Pierce_Brosnan_0006", 1), ("Darren_Campel_0001", 3)]
+)
+def test_one_lying_that_shows_in_no_upright_view_is_found_beside_one_that_does(name, quarters):
+    scene = np.hstack([photograph("Bill_Clinton_0001"), np.rot90(photograph(name), quarters)])
+    found = all_faces(scene, detectors())
+    assert [one.kind for one in found] == ["landmarks"] * 2
+    assert sorted(bool(right) for right in middles(found)[:, 0] > 250) == [False, True]
+    assert {one.turned for one in found} == {0, 360 - 90 * quarters}
+
+
+@pytest.mark.parametrize("name", ["Britney_Spears_0006", "Saddam_Hussein_0004", "Jennifer_Aniston_0006"])
+def test_shoulders_and_hair_are_no_lying_face(name):
+    (found,) = all_faces(photograph(name), detectors())
+    assert found.turned == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "people"),
+    [("Bill_Clinton_0001", 2048, 1), ("David_Oh_0001", 2048, 2), ("David_Oh_0001", 250, 2)],
+)
+def test_eyes_and_nose_of_a_large_face_are_no_second_one_but_a_profile_beside_it_is(name, side, people):
+    """The landmark network spreads the mesh of David Oh's neighbour over both."""
+    scene = cv2.resize(photograph(name), (side, side), interpolation=cv2.INTER_LANCZOS4)
+    assert len(all_faces(scene, detectors())) == people
 
 
 def test_renderings_side_by_side_are_found():

@@ -110,23 +110,25 @@ def test_everybody_is_changed(photograph, tools):
     np.testing.assert_array_equal(done.photograph[~done.touched], three[~done.touched])
 
 
-def lying(photograph: np.ndarray) -> np.ndarray:
-    """Beside the face one that lies on its side, to which no head is fitted."""
-    return np.hstack([photograph, np.ascontiguousarray(np.rot90(photograph))])
+def with_small_one(photograph: np.ndarray) -> np.ndarray:
+    """Beside the face one of 7 pixels between its eyes, about (180, 60), to which no head is fitted."""
+    both = np.hstack([photograph, np.full_like(photograph, 127)])
+    both[40:80, 160:200] = cv2.resize(photograph, (40, 40), interpolation=cv2.INTER_AREA)
+    return both
 
 
 def test_one_that_cannot_be_changed_stops_everything(photograph, tools):
-    both = lying(photograph)
+    both = with_small_one(photograph)
     assert len(find(both, tools).unfitted) == 1
     with pytest.raises(SansfaceError, match=r"face at \(\d+, \d+\) cannot be changed.*say --cover"):
         deidentify(both, tools, rng())
 
 
 def test_or_is_blacked_out_if_that_is_asked_for(photograph, tools):
-    both = lying(photograph)
+    both = with_small_one(photograph)
     done = deidentify(both, tools, rng(), cover=True)
     assert (done.faces, done.covered) == (1, 1)
-    assert (done.photograph[50:70, 165:185] == 0).all()
+    assert (done.photograph[52:68, 173:187] == 0).all()
     np.testing.assert_array_equal(done.photograph[~done.touched], both[~done.touched])
     assert all((one.box[0] < 120) for one in all_faces(done.photograph, tools.detectors))
 
@@ -165,7 +167,7 @@ def test_what_bears_no_fit_is_said(photograph, tools, monkeypatch, limit, value,
 def test_a_cover_reaches_beyond_the_box_and_stays_on_the_picture(box, turned, black):
     finding = Finding("face", 0.9, np.array(box, dtype=float), turned=turned)
     white = np.full((80, 100, 3), 255, np.uint8)
-    picture, touched = covered(white, finding.box, finding.turned)
+    picture, touched = covered(white, finding.extent)
     left, top, right, bottom = black
     expected = np.zeros((80, 100), bool)
     expected[top:bottom, left:right] = True

@@ -208,14 +208,23 @@ def test_places_that_do_not_fit_are_refused(photograph, tmp_path, capsys, out, s
     assert [path.name for path in tmp_path.iterdir()] == ["source.png"]
 
 
-def test_one_who_lies_is_refused_or_covered(photograph, tmp_path, capsys):
+def test_one_who_lies_is_changed_too(photograph, tmp_path, capsys):
     both = np.hstack([photograph, np.ascontiguousarray(np.rot90(photograph))])
+    source, out = written(tmp_path / "source.png", both), tmp_path / "out.png"
+    assert main(["deidentify", str(source), "-o", str(out)]) == 0
+    assert "2 changed" in capsys.readouterr().out
+    assert np.abs(read(out).astype(int) - both)[50:70, 165:185].mean() > 4
+
+
+def test_one_who_is_too_small_is_refused_or_covered(photograph, tmp_path, capsys):
+    both = np.hstack([photograph, np.full_like(photograph, 127)])
+    both[40:80, 160:200] = cv2.resize(photograph, (40, 40), interpolation=cv2.INTER_AREA)
     source, out = written(tmp_path / "source.png", both), tmp_path / "out.png"
     assert "say --cover" in failed(capsys, str(source), "-o", str(out))
     assert not out.exists()
     assert main(["deidentify", str(source), "-o", str(out), "--cover"]) == 0
     assert "1 changed, 1 covered" in capsys.readouterr().out
-    assert (read(out)[50:70, 165:185] == 0).all()
+    assert (read(out)[52:68, 173:187] == 0).all()
 
 
 @pytest.mark.parametrize("where", ["change", "write"])

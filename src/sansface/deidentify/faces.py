@@ -168,13 +168,12 @@ def refusal(
     )
 
 
-def covered(photograph: np.ndarray, box: np.ndarray, turned: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The photograph with the box of a face, enlarged, blacked out, and (h, w) bool where.
+def covered(photograph: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The photograph with a box, enlarged, blacked out, and (h, w) bool where.
 
-    box, turned: of a `Finding`.
+    box: (4,) left, top, width, height, such as a face's `Finding.extent`.
     """
-    turn, size = np.radians(turned), (1 + 2 * COVER) * box[2:]
-    half = (np.abs(np.cos(turn)) * size + np.abs(np.sin(turn)) * size[::-1]) / 2
+    half = (1 + 2 * COVER) * box[2:] / 2
     middle, end = box[:2] + box[2:] / 2, photograph.shape[1::-1]
     left, top = np.clip(np.floor(middle - half), 0, end).astype(int)
     right, bottom = np.clip(np.ceil(middle + half), 0, end).astype(int)

@@ -112,6 +112,6 @@ def deidentify(
         result, changed = change_held(tools, head, result, beside, appearance, face, how)
         touched |= changed
     for finding, _ in faces.unfitted:
-        result, changed = covered(result, finding.box, finding.turned)
+        result, changed = covered(result, finding.extent)
         touched |= changed
     return Deidentified(result, touched, len(faces.heads), len(faces.unfitted))

@@ -50,7 +50,7 @@ def subjects(
         raise refusal(faces.unfitted[0])
     ready = photograph
     for finding, _ in faces.unfitted:
-        ready, _ = covered(ready, finding.box, finding.turned)
+        ready, _ = covered(ready, finding.extent)
     made = []
     for head in faces.heads:
         beside = around(faces.heads, head, faces.hidden)

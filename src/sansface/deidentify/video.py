@@ -229,7 +229,7 @@ def _heads(
 
     for face in all_faces(moment.pixels, tools.detectors):
         if not take(face):
-            unfitted.append(face.box)
+            unfitted.append(face.extent)
     for track in follower.lost([head.box for head in heads], moment.seconds):
         face = followed(moment.pixels, by_track[track].heads[-1].landmarks, tools.detectors)
         if face is not None:

@@ -24,6 +24,7 @@ from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.serve import tokens
 from sansface.serve.accounts import hashed
 from sansface.serve.app import create_app
+from sansface.serve.connection import Connection
 from sansface.serve.database import now
 from sansface.serve.deployment import Deployment
 from sansface.serve.limits import Limits, Rate
@@ -93,7 +94,9 @@ class Site:
         """Names of all objects in the store."""
         return [name for name in self.service.store.names() if not name.startswith("health/")]
 
-    def finished_job(self, person: Person, data: bytes | None = None) -> tuple[str, str, str]:
+    def finished_job(
+        self, person: Person, data: bytes | None = None, mesh: bytes | None = None
+    ) -> tuple[str, str, str]:
         """A bundle and a job of it that a worker has finished: ids of both, and the name of its file."""
         answer = person.client.post("/bundles", content=a_bundle() if data is None else data)
         assert answer.status_code in (200, 201), answer.text
@@ -106,7 +109,8 @@ class Site:
         lease = take(self.service.engine, "test", 60)
         assert lease is not None
         assert lease.job_id == job_id
-        mesh, stored = b"ply\n" + secrets.token_bytes(100), f"results/{job_id}/{lease.attempt}/mesh.ply"
+        mesh = mesh or b"ply\n" + secrets.token_bytes(100)
+        stored = f"results/{job_id}/{lease.attempt}/mesh.ply"
         self.service.store.put(stored, mesh)
         file = StoredFile("mesh.ply", len(mesh), hashlib.sha256(mesh).hexdigest(), stored)
         assert finish(self.service.engine, lease, [file])
@@ -143,6 +147,7 @@ def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application until the block ends; gives its URL. `app.state.server` is the server."""
     config = uvicorn.Config(
         app,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,7 +1,9 @@
 """Accounts, tokens and the commands that make them."""
 
 import io
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -99,6 +101,79 @@ def test_changing_the_password_ends_all_other_tokens(site):
     assert person.client.get("/account").status_code == 200
     assert sign_in(site, person).status_code == 401
     assert sign_in(site, person, password="another horse battery").status_code == 201
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """The next password is verified, and what follows waits for `go_on`; `verified` says that it is."""
+    verified, go_on, matches = threading.Event(), threading.Event(), accounts.matches
+
+    def slowly(account, password):
+        right = matches(account, password)
+        if not verified.is_set():
+            verified.set()
+            assert go_on.wait(20)
+        return right
+
+    monkeypatch.setattr(accounts, "matches", slowly)
+    return verified, go_on
+
+
+@pytest.mark.parametrize("what", ["changed", "disabled", "deleted"])
+def test_a_sign_in_under_way_ends_with_the_old_password(tmp_path, database_url, held, what):
+    verified, go_on = held
+    with running(tmp_path, database=database_url) as site, ThreadPoolExecutor(1) as pool:
+        person = site.person()
+        signing = pool.submit(sign_in, site, person)
+        assert verified.wait(20)
+        if what == "changed":
+            change = {"old": PASSWORD, "new": "another horse battery"}
+            assert person.client.post("/account/password", json=change).status_code == 204
+        elif what == "deleted":
+            assert person.client.delete("/account").status_code == 204
+        else:
+            with site.service.writing() as session:
+                session.execute(update(Account).where(Account.id == person.id).values(disabled=True))
+        go_on.set()
+        assert signing.result().status_code == 401
+        assert signing.result().json() == sign_in(site, person, name="nobody").json()
+        with site.service.reading() as session:
+            line = session.scalars(
+                select(Event).where(Event.action == "token.new", Event.account_id == person.id)
+            ).one()
+            tokens = session.scalars(select(Token).where(Token.account_id == person.id)).all()
+        assert line.outcome == "refused"
+        assert len(tokens) == (0 if what == "deleted" else 1)
+
+
+def test_a_sign_in_waits_for_a_change_that_is_not_committed(tmp_path, database_url, held):
+    verified, go_on = held
+    with running(tmp_path, database=database_url) as site, ThreadPoolExecutor(1) as pool:
+        person = site.person()
+        signing = pool.submit(sign_in, site, person)
+        assert verified.wait(20)
+        with site.service.writing() as session:
+            session.execute(update(Account).where(Account.id == person.id).values(password="another"))
+            go_on.set()
+            with pytest.raises(TimeoutError):
+                signing.result(0.3)
+        assert signing.result().status_code == 401
+
+
+def test_of_two_changes_of_one_password_one_is_done(tmp_path, database_url, held):
+    verified, go_on = held
+    with running(tmp_path, database=database_url) as site, ThreadPoolExecutor(1) as pool:
+        person = site.person()
+        other = site.person(of=person)
+        words = [{"old": PASSWORD, "new": f"horse battery {number}"} for number in range(2)]
+        changing = pool.submit(other.client.post, "/account/password", json=words[0])
+        assert verified.wait(20)
+        assert person.client.post("/account/password", json=words[1]).status_code == 204
+        go_on.set()
+        assert changing.result().status_code == 403
+        assert sign_in(site, person, password=words[0]["new"]).status_code == 401
+        assert sign_in(site, person, password=words[1]["new"]).status_code == 201
+        assert person.client.get("/account").status_code == 200
 
 
 def test_deleting_the_account_deletes_everything(site):

@@ -1,12 +1,20 @@
 """Changes of jobs, as they are told: by one poller to however many listen."""
 
+import asyncio
 import json
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 
+import anyio
+import httpx
 import pytest
 from sqlalchemy import delete, event, update
 
+from sansface.serve.events import Watcher
+from sansface.serve.limits import Limits
+from sansface.serve.problems import Problem
 from sansface.serve.queue import fail, heartbeat, take
 from sansface.serve.tables import Token
 from served import EASY, a_bundle, running, until
@@ -166,6 +174,52 @@ def test_streams_are_limited(site):
     assert person.client.get(f"/jobs/{job}/events").status_code == 429
     person.client.post(f"/jobs/{job}/cancel")
     until(lambda: all(listener.has_ended() for listener in listeners))
+
+
+def test_streams_that_are_opened_at_once_are_limited(tmp_path):
+    with running(tmp_path, replace(EASY, account_streams=4, streams=6)) as site:
+        people = [site.person() for _ in range(3)]
+        jobs = [a_job(person) for person in people]
+
+        async def opened(client, person, job):
+            way = f"{site.url}/api/v1/jobs/{job}/events"
+            async with client.stream("GET", way, headers={"Authorization": f"Bearer {person.token}"}) as told:
+                if told.status_code == 200:
+                    await anyio.sleep(1)
+                return person.id, told.status_code
+
+        async def at_once():
+            async with httpx.AsyncClient(limits=httpx.Limits(), timeout=30, verify=False) as client:
+                pairs = zip(people, jobs, strict=True)
+                every = [opened(client, person, job) for person, job in pairs for _ in range(20)]
+                return await asyncio.gather(*every)
+
+        answers = asyncio.run(at_once())
+        assert {status for _, status in answers} == {200, 429}
+        counts = Counter(who for who, status in answers if status == 200)
+        assert max(counts.values()) <= 4
+        assert counts.total() == 6
+        until(lambda: len(site.service.watcher) == 0)
+
+
+def test_a_stream_counts_before_anybody_listens_and_until_they_leave():
+    async def follow():
+        watcher = Watcher(lambda jobs, tokens: ({}, tokens), Limits(account_streams=2, streams=3), 0.01)
+        first, second = (watcher.open("a", "token", job) for job in ("1", "2"))
+        other = watcher.open("b", "token", "3")
+        for account in "ac":
+            with pytest.raises(Problem):
+                watcher.open(account, "token", "4")
+        watcher.leave(first)
+        third = watcher.open("c", "token", "4")
+        assert [told async for told in watcher.told(third)] == ["event: gone\ndata: {}\n\n"]
+        assert len(watcher) == 3
+        for stream in (second, other, third):
+            watcher.leave(stream)
+        assert len(watcher) == 0
+        await watcher.close()
+
+    asyncio.run(follow())
 
 
 def test_a_server_that_ends_ends_its_streams(tmp_path):

@@ -1,12 +1,15 @@
 """Rates, quotas, and what is answered while something beneath is down."""
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from sansface.serve.limits import Buckets, Rate, network
+from sansface.serve.tables import Account, Event
 from served import EASY, PASSWORD, a_bundle, running
 
 
@@ -108,6 +111,76 @@ def test_the_day_s_jobs_are_limited(tmp_path):
         assert [job["seed"] for job in person.client.get("/jobs").json()] == [1]
         account = person.client.get("/account").json()
         assert (account["jobs_today"], account["max_jobs"]) == (2, 2)
+
+
+def test_a_full_account_begins_no_job(tmp_path, database_url):
+    with running(tmp_path, database=database_url) as site:
+        person = site.person()
+        bundle, job, _ = site.finished_job(person)
+        used = person.client.get("/account").json()["bytes"]
+        assert used > len(a_bundle())  # its result counts
+
+        def ask(seed):
+            return person.client.post("/jobs", json={"bundle": bundle, "seed": seed})
+
+        def may_use(count):
+            with site.service.writing() as session:
+                session.get_one(Account, person.id).max_bytes = count
+
+        may_use(used)
+        refused = ask(1)
+        assert refused.status_code == 413
+        assert "used up" in refused.json()["detail"]
+        assert ask(0).status_code == 200  # what is there already takes no more
+        assert [each["id"] for each in person.client.get("/jobs").json()] == [job]
+        assert person.client.get("/account").json()["jobs_today"] == 0
+        may_use(used + 1)
+        cancelled = ask(2).json()["id"]
+        assert person.client.post(f"/jobs/{cancelled}/cancel").status_code == 200
+        may_use(used)
+        assert ask(2).status_code == 413  # nor is it begun again
+        assert person.client.delete(f"/jobs/{job}").status_code == 204
+        assert ask(2).status_code == 201
+
+
+def test_what_changes_nothing_fills_no_audit_log(tmp_path, database_url):
+    with running(tmp_path, database=database_url) as site:
+        person = site.person()
+        bundle, finished, _ = site.finished_job(person)
+        waiting = person.client.post("/jobs", json={"bundle": bundle, "seed": 1}).json()["id"]
+        for job, state in ((finished, "done"), (waiting, "cancelled")):
+            for _ in range(3):
+                assert person.client.post(f"/jobs/{job}/cancel").json()["state"] == state
+        for _ in range(3):
+            assert person.client.delete("/account/data").status_code == 204
+        with site.service.reading() as session:
+            lines = session.execute(select(Event.action, Event.object_id).order_by(Event.id)).all()
+        assert [tuple(line) for line in lines[-2:]] == [
+            ("job.cancel", waiting),
+            ("account.delete-data", person.id),
+        ]
+        assert sorted(action for action, _ in lines) == [
+            "account.delete-data", "bundle.accept", "job.cancel", "job.submit",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1f", "\x7f"])
+def test_control_characters_reach_no_database(tmp_path, database_url, character):
+    """PostgreSQL takes no NUL: it would be told as a database that is down."""
+    with running(tmp_path, database=database_url) as site:
+        person = site.person()
+        _, job, _ = site.finished_job(person)
+        name = f"a{character}b"
+        for answer in (
+            site.client().post("/tokens", json={"name": name, "password": PASSWORD}),
+            person.client.get(f"/jobs/{job}/files/{quote(name)}"),
+        ):
+            assert answer.status_code == 422
+            assert "name is not as it must be" in answer.json()["detail"]
+        for other in ("ä b", "Ж\u00a0😀"):
+            words = {"name": other, "password": PASSWORD}
+            assert site.client().post("/tokens", json=words).status_code == 401
+            assert person.client.get(f"/jobs/{job}/files/{quote(other)}").status_code == 404
 
 
 def test_jobs_of_unknown_kinds_are_refused(tmp_path):

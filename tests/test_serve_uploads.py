@@ -307,6 +307,63 @@ def test_data_that_are_deleted_while_a_bundle_is_at_the_door(site, monkeypatch):
     assert site.stored() == before
 
 
+@pytest.mark.parametrize("what", ["/uploads/{}", "/account/data"])
+def test_what_is_dropped_at_the_door_counts_until_it_is_judged(tmp_path, database_url, monkeypatch, what):
+    """Its bytes are in memory as long: else an account could begin as many others as it likes."""
+    bundles, judged, go_on = [a_bundle(number) for number in range(3)], [], threading.Event()
+    admit = intake.door.admit
+
+    def slowly(data):
+        judged.append(data)
+        assert go_on.wait(20)
+        return admit(data)
+
+    monkeypatch.setattr(intake.door, "admit", slowly)
+    room = sum(map(len, bundles)) - 1
+    limits = replace(EASY, doors=1, account_upload_bytes=room, upload_bytes=room)
+    with running(tmp_path, limits, database_url) as site, ThreadPoolExecutor(2) as pool:
+        person, again, sent = site.person(), site.person(), []
+        declared = {"size": len(bundles[2]), "sha256": "0" * 64}
+        for data in bundles[:2]:
+            upload = begin(person, data)
+            sent.append(pool.submit(send, site.person(of=person), upload, 0, data))
+            until(lambda: site.service.uploads.get(upload, person.id).judged)  # noqa: B023
+            assert person.client.delete(what.format(upload)).status_code == 204
+            assert person.client.get(f"/uploads/{upload}").status_code == 404
+            assert person.client.delete(f"/uploads/{upload}").status_code == 404
+        assert site.service.uploads.reserved == len(bundles[0]) + len(bundles[1])
+        assert person.client.post("/uploads", json=declared).status_code == 429
+        assert again.client.post("/uploads", json=declared).status_code == 503
+        go_on.set()
+        assert [future.result().status_code for future in sent] == [404, 404]
+        assert judged == bundles[:1]  # the other one was dropped before its turn
+        assert site.service.uploads.reserved == 0
+        assert person.client.post("/uploads", json=declared).status_code == 201
+        assert site.stored() == []
+
+
+def test_what_is_dropped_is_not_kept_by_a_request_that_stalls(site):
+    person, data = site.person(), a_bundle()
+    upload = begin(person, data)
+    with cut_off(site, person, upload, data, 7000):
+        kept = site.service.uploads.get(upload, person.id)
+        until(lambda: len(kept.data) == 7000)
+        assert person.client.delete(f"/uploads/{upload}").status_code == 204
+        assert len(kept.data) == 0
+
+
+def test_refused_bundles_fill_no_audit_log(tmp_path, database_url):
+    with running(tmp_path, replace(EASY, account_refusals=2), database_url) as site:
+        person, other = site.person(), site.person()
+        for who in (person, person, person, other):
+            assert who.client.post("/bundles", content=b"x").status_code == 422
+        wrong = person.client.post("/uploads", json={"size": 1, "sha256": "0" * 64}).json()["id"]
+        assert send(person, wrong, 0, b"x").status_code == 422
+        with site.service.reading() as session:
+            lines = session.scalars(select(Event.account_id).where(Event.action == "bundle.refused")).all()
+        assert sorted(lines) == sorted([person.id, person.id, other.id])
+
+
 def test_the_event_loop_stays_free_while_bundles_are_verified(site, monkeypatch):
     person, free = site.person(), threading.Event()
 
@@ -381,6 +438,25 @@ def test_memory_is_limited_for_each_and_for_all():
     uploads.begin("c", 60, "")
     uploads.drop_account("c")
     assert uploads.reserved == 62
+
+
+def test_what_is_at_the_door_counts_though_it_is_dropped():
+    at = 0.0
+    uploads = Uploads(Limits(account_upload_bytes=100, upload_idle=60), lambda: at)
+    upload = uploads.begin("a", 60, "")
+    uploads.append(upload, uploads.take_turn(upload, 0), bytes(60))
+    with uploads.judging(upload):
+        uploads.drop_account("a")
+        at = 70.0
+        assert not uploads.holds(upload)
+        assert refusal(lambda: uploads.get(upload.id, "a")) == 404
+        assert refusal(lambda: uploads.begin("a", 60, "")) == 429
+        assert (uploads.reserved, len(upload.data)) == (60, 60)
+    assert (uploads.reserved, len(upload.data)) == (0, 0)
+    other = uploads.begin("a", 60, "")
+    with uploads.judging(other):
+        assert uploads.holds(other)
+    assert uploads.holds(other)  # the service failed, say: its end may be sent again
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))

@@ -48,6 +48,12 @@ def matches(account: Account | None, password: str) -> bool:
     return right and account is not None and not account.disabled
 
 
+def unchanged(session: Session, account: Account) -> bool:
+    """Has it the password that was read, and may it sign in? It stays so until the transaction ends."""
+    same = Account.id == account.id, Account.password == account.password, Account.disabled.is_(False)
+    return session.scalar(select(Account.id).where(*same).with_for_update()) is not None
+
+
 def named(session: Session, name: str) -> Account | None:
     return session.scalar(select(Account).where(Account.name == name))
 

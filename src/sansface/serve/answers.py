@@ -12,6 +12,8 @@ from sansface.serve.tokens import Scope
 
 Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="32 hexadecimal digits.")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal.")]
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+"""Pattern of text that reaches the database: without control characters, as PostgreSQL takes no NUL."""
 WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
 """For whole numbers of a request: JSON makes no difference between 5 and 5.0."""
 Time = Annotated[float, Field(description="Seconds since 1970.")]

@@ -18,6 +18,7 @@ from sansface.serve import answers, log, problems, retention, tokens
 from sansface.serve.body import BoundedBodies
 from sansface.serve.database import open_database
 from sansface.serve.deployment import Deployment
+from sansface.serve.downloads import Downloads
 from sansface.serve.events import Watcher
 from sansface.serve.headers import SecurityHeaders
 from sansface.serve.limits import Buckets, Limits
@@ -98,6 +99,7 @@ def _open(deployment: Deployment, limits: Limits, kept: Retention, metrics: Metr
         metrics=metrics,
         buckets=Buckets(),
         uploads=Uploads(limits),
+        downloads=Downloads(limits),
         watcher=Watcher(look, limits),
         doors=anyio.CapacityLimiter(limits.doors),
         passwords=anyio.CapacityLimiter(2),

@@ -25,7 +25,9 @@ Look = Callable[[set[str], set[str]], tuple[Mapping[str, dict[str, Any]], set[st
 
 
 @dataclass(eq=False)
-class _Stream:
+class Stream:
+    """One that is open, and what is to be told."""
+
     account_id: str
     token_id: str
     job_id: str
@@ -45,15 +47,15 @@ class Watcher:
 
     def __init__(self, look: Look, limits: Limits, every: float = 0.5, quiet: float = 15.0) -> None:
         self._look, self._limits, self._every, self._quiet = look, limits, every, quiet
-        self._streams: set[_Stream] = set()
+        self._streams: set[Stream] = set()
         self._poller: asyncio.Task[None] | None = None
         self.stopping: Callable[[], bool] = lambda: False  # is the server about to end?
 
     def __len__(self) -> int:
         return len(self._streams)
 
-    def open(self, account_id: str, token_id: str, job_id: str) -> AsyncIterator[str]:
-        """A stream of server-sent events about one job, which belongs to the account.
+    def open(self, account_id: str, token_id: str, job_id: str) -> Stream:
+        """A stream of events about one job, which belongs to the account; it counts until `leave`.
 
         Raises:
             Problem: too many are open.
@@ -61,7 +63,15 @@ class Watcher:
         own = sum(stream.account_id == account_id for stream in self._streams)
         if own >= self._limits.account_streams or len(self._streams) >= self._limits.streams:
             raise wait("Too many streams of events are open; close another page first.", 10)
-        return self._told(_Stream(account_id, token_id, job_id))
+        stream = Stream(account_id, token_id, job_id)
+        self._streams.add(stream)
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """Nobody listens any more."""
+        self._streams.discard(stream)
 
     async def close(self) -> None:
         """End all streams and the poller."""
@@ -72,28 +82,23 @@ class Watcher:
             with suppress(asyncio.CancelledError):
                 await self._poller
 
-    async def _told(self, stream: _Stream) -> AsyncIterator[str]:
-        self._streams.add(stream)  # not before somebody listens, who then surely leaves, too
-        if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll())
-        try:
-            told = None
-            while True:
-                try:
-                    await asyncio.wait_for(stream.news.wait(), self._quiet)
-                except TimeoutError:
-                    yield COMMENT
-                    continue
-                stream.news.clear()
-                if stream.latest != told:
-                    told = stream.latest
-                    yield f"event: job\ndata: {told}\n\n"
-                if stream.end is not None:
-                    if stream.end:
-                        yield f"event: {stream.end}\ndata: {{}}\n\n"
-                    return
-        finally:
-            self._streams.discard(stream)
+    async def told(self, stream: Stream) -> AsyncIterator[str]:
+        """Its events, as they are sent."""
+        told = None
+        while True:
+            try:
+                await asyncio.wait_for(stream.news.wait(), self._quiet)
+            except TimeoutError:
+                yield COMMENT
+                continue
+            stream.news.clear()
+            if stream.latest != told:
+                told = stream.latest
+                yield f"event: job\ndata: {told}\n\n"
+            if stream.end is not None:
+                if stream.end:
+                    yield f"event: {stream.end}\ndata: {{}}\n\n"
+                return
 
     async def _poll(self) -> None:
         while self._streams:
@@ -127,6 +132,6 @@ class Watcher:
                     _end(stream, "")
 
 
-def _end(stream: _Stream, event: str) -> None:
+def _end(stream: Stream, event: str) -> None:
     stream.end = event
     stream.news.set()

@@ -21,6 +21,9 @@ from sansface.serve.service import Service
 from sansface.serve.tables import Bundle, new_id
 from sansface.serve.uploads import Upload
 
+REFUSED = "bundle.refused"
+"""The action of the audit log."""
+
 
 def known(session: Session, account_id: str, digest: str) -> Bundle | None:
     """The account's bundle of that SHA-256."""
@@ -43,14 +46,20 @@ async def take_in(service: Service, upload: Upload) -> tuple[BundleAnswer, bool]
 
 
 def refused(service: Service, account_id: str, digest: str, kind: str) -> None:
-    """Write down that something was refused: its hash and a word, and nothing else of it."""
+    """Write down that something was refused: its hash and a word, and nothing else of it.
+
+    In the audit log, which is kept for long, so many a day of an account.
+    """
     service.metrics.refused.labels(kind).inc()
     log.get().info("refused", kind=kind, sha256=digest, account=account_id)
     with service.writing() as session:
-        record(session, account_id, "bundle.refused", digest, kind)
+        if quotas.today(session, account_id, REFUSED) < service.limits.account_refusals:
+            record(session, account_id, REFUSED, digest, kind)
 
 
 def _take_in(service: Service, upload: Upload) -> tuple[BundleAnswer, bool]:
+    if not service.uploads.holds(upload):  # dropped while it waited: it need not be copied and verified
+        raise not_found()
     account_id, data = upload.account_id, bytes(upload.data)
     digest = hashlib.sha256(data).hexdigest()
     with service.reading() as session:

@@ -43,6 +43,7 @@ class Limits:
     body_stall: float = 15.0  # seconds between two pieces of a body
     body_grace: float = 20.0  # seconds that any body may take, and beyond them
     body_rate: int = 16 << 10  # as many bytes a second as it must bring
+    answer_stall: float = 60.0  # seconds until a client has read a piece of an answer, of 1 MiB at most
     upload_idle: float = 15 * 60.0  # seconds that a partial upload is kept without a byte
     account_uploads: int = 16  # partial uploads of one account at once
     account_upload_bytes: int = 2 * MAX_BYTES  # in memory, as declared
@@ -50,8 +51,11 @@ class Limits:
     doors: int = 2  # bundles that are verified at once, a thread each
     account_streams: int = 20  # of events, at once
     streams: int = 1000  # of all accounts
+    account_downloads: int = 16  # of files, at once
+    downloads: int = 128  # of all accounts; one that nobody reads holds some 7 MiB
     account_bytes: int = 2 << 30  # of bundles and results of an account that has no limit of its own
     account_jobs: int = 50  # a day, likewise
+    account_refusals: int = 100  # refused bundles of an account, a day, that the audit log has
     token_seconds: int = 12 * 3600  # a token's life if none is asked for
     max_token_seconds: int = 30 * 24 * 3600
     address: Rate = Rate(1000.0, 200.0)  # requests from one address; a lab may share one

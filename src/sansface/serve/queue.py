@@ -206,13 +206,17 @@ def release(engine: Engine, lease: Lease) -> None:
             _again(job, now(session), 0.0)
 
 
-def cancel(session: Session, job: Job) -> None:
-    """End a job that is not over; its worker's next heartbeat tells it."""
+def cancel(session: Session, job: Job) -> bool:
+    """End a job that is not over; its worker's next heartbeat tells it.
+
+    Returns False where it was over already.
+    """
     open_still = Job.state.in_((State.QUEUED, State.RUNNING))
     ended = {"state": State.CANCELLED, "finished": now(session), "attempt": None, "worker": None}
     ended |= {"lease_until": None, "progress": None}
-    session.execute(update(Job).where(Job.id == job.id, open_still).values(ended))
+    done = session.connection().execute(update(Job).where(Job.id == job.id, open_still).values(ended))
     session.refresh(job)
+    return done.rowcount == 1
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -40,12 +40,17 @@ def max_bytes(session: Session, account_id: str, limits: Limits) -> int:
     return limits.account_bytes if own is None else own
 
 
-def jobs_today(session: Session, account_id: str) -> int:
-    """In the last 24 hours."""
+def today(session: Session, account_id: str, action: str) -> int:
+    """Lines of the audit log of the last 24 hours."""
     since = now(session) - DAY
     return session.scalars(
-        select(func.count()).where(Event.account_id == account_id, Event.action == NEW_JOB, Event.at > since)
+        select(func.count()).where(Event.account_id == account_id, Event.action == action, Event.at > since)
     ).one()
+
+
+def jobs_today(session: Session, account_id: str) -> int:
+    """In the last 24 hours."""
+    return today(session, account_id, NEW_JOB)
 
 
 def max_jobs(session: Session, account_id: str, limits: Limits) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from sansface.serve.database import reading
+from sansface.serve.downloads import Downloads
 from sansface.serve.events import Watcher
 from sansface.serve.limits import Buckets, Limits
 from sansface.serve.metrics import Metrics
@@ -37,6 +38,7 @@ class Service:
     metrics: Metrics
     buckets: Buckets
     uploads: Uploads
+    downloads: Downloads
     watcher: Watcher
     doors: anyio.CapacityLimiter  # threads that verify bundles
     passwords: anyio.CapacityLimiter  # threads that hash passwords: 64 MiB each

@@ -8,7 +8,7 @@ same name in its place, and nothing else goes unnoticed.
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,8 +69,10 @@ class Store:
         """
         return b"".join(self.chunks(name))
 
-    def chunks(self, name: str) -> Iterator[bytes]:
+    def chunks(self, name: str) -> Generator[bytes, None, None]:
         """The object in pieces of at most 1 MiB, each verified; whole only if the last came without an error.
+
+        Close what is not read to its end, or it stays open.
 
         Raises:
             Lost: missing, damaged, or of another key.

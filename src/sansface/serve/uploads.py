@@ -6,7 +6,8 @@ All of it happens in the event loop's one thread; nothing here waits, so every m
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sansface.serve.limits import Limits
@@ -23,6 +24,7 @@ class Upload:
         touched: when the last byte came, by the monotonic clock.
         turn: of the request that may append; a newer one takes it away from an older one.
         judged: are all bytes here, and at the door?
+        dropped: was it forgotten while at the door? Its bytes are there still, and count, until it is judged.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Upload:
     data: bytearray = field(default_factory=bytearray)
     turn: int = 0
     judged: bool = False
+    dropped: bool = False
 
     @property
     def whole(self) -> bool:
@@ -74,7 +77,7 @@ class Uploads:
         """Raises Problem 404 for what is not there, expired or another's."""
         self.expire()
         upload = self._uploads.get(upload_id)
-        if upload is None or upload.account_id != account_id:
+        if upload is None or upload.dropped or upload.account_id != account_id:
             raise not_found()
         return upload
 
@@ -104,13 +107,28 @@ class Uploads:
         if piece:
             upload.touched = self._clock()
 
+    @contextmanager
+    def judging(self, upload: Upload) -> Iterator[None]:
+        """While it is at the door it does not expire, and counts even if it is dropped."""
+        upload.judged = True
+        try:
+            yield
+        finally:
+            upload.judged = False
+            if upload.dropped:
+                self.drop(upload)
+
     def drop(self, upload: Upload) -> None:
-        """Forget it."""
-        self._uploads.pop(upload.id, None)
+        """Forget it; what is at the door is not wanted any more, and forgotten when it is judged."""
+        if upload.judged:
+            upload.dropped = True
+        else:
+            self._uploads.pop(upload.id, None)
+            upload.data = bytearray()  # a request that stalls keeps the upload, but counted no more
 
     def holds(self, upload: Upload) -> bool:
         """Is it still wanted? May be asked from any thread."""
-        return self._uploads.get(upload.id) is upload
+        return self._uploads.get(upload.id) is upload and not upload.dropped
 
     def drop_account(self, account_id: str) -> None:
         """Forget all of an account."""
@@ -127,7 +145,7 @@ class Uploads:
 
     @property
     def reserved(self) -> int:
-        """Bytes that are declared."""
+        """Bytes that are declared, those at the door included."""
         return sum(upload.size for upload in self._uploads.values())
 
     def matches(self, upload: Upload) -> bool:

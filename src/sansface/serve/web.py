@@ -8,6 +8,7 @@ import uvicorn
 from sansface.errors import SansfaceError
 from sansface.serve import log
 from sansface.serve.app import create_app
+from sansface.serve.connection import Connection
 from sansface.serve.database import open_database
 from sansface.serve.deployment import Deployment
 from sansface.serve.limits import Limits
@@ -35,6 +36,7 @@ def serve(deployment: Deployment, port: int, limits: Limits, retention: Retentio
     app = create_app(deployment, limits, retention)
     config = uvicorn.Config(
         app,
+        http=Connection,
         access_log=False,  # it would have addresses and paths; our own log has neither
         log_config=None,
         server_header=False,

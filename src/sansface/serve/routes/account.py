@@ -55,15 +55,14 @@ async def change_password(asked: NewPassword, service: Here, caller: Keeper) -> 
 def _change(service: Service, asked: NewPassword, caller: Caller) -> None:
     with service.reading() as session:
         account = session.get(Account, caller.account_id)
-    if not accounts.matches(account, asked.old):
+    if account is None or not accounts.matches(account, asked.old):
         raise Problem(403, "The old password is wrong.")
     new = accounts.hashed(asked.new)
     with service.writing() as session:
         quotas.one_at_a_time(session, caller.account_id)
-        account = session.get(Account, caller.account_id)
-        if account is None:
-            raise signed_out()
-        account.password = new
+        if not accounts.unchanged(session, account):  # another change was quicker
+            raise Problem(403, "The old password is wrong.")
+        session.get_one(Account, caller.account_id).password = new
         others = Token.account_id == caller.account_id, Token.id != caller.token_id
         session.execute(delete(Token).where(*others))
         record(session, caller.account_id, "account.password", None)
@@ -86,7 +85,8 @@ async def delete_account(service: Here, caller: Leaver) -> None:
 def _delete(service: Service, account_id: str, whole: bool) -> None:
     with service.writing() as session, said_if_bytes_stay():
         quotas.one_at_a_time(session, account_id)
-        record(session, account_id, "account.delete" if whole else "account.delete-data", account_id)
+        if whole or quotas.bytes_used(session, account_id):  # what deletes nothing is not written down
+            record(session, account_id, "account.delete" if whole else "account.delete-data", account_id)
         if whole:
             deletion.delete_account(session, service.store, account_id)
         else:

@@ -44,8 +44,8 @@ async def send_bundle(request: Request, response: Response, service: Here, calle
             service.uploads.append(room, turn, piece)
         if not room.data:
             raise Problem(422, "The request has no body; send a bundle, a file .sfb.")
-        room.judged = True  # so that it does not expire while it waits at the door
-        bundle, made = await take_in(service, room)
+        with service.uploads.judging(room):
+            bundle, made = await take_in(service, room)
     finally:
         service.uploads.drop(room)
     response.status_code = 201 if made else 200

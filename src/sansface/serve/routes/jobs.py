@@ -1,6 +1,6 @@
 """Jobs: ask for a reconstruction, follow it, cancel it, delete it."""
 
-from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 import anyio.to_thread
@@ -16,6 +16,7 @@ from sansface.serve.answers import MOST, WHOLE, Asked, Id, JobAnswer, of_job, of
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import Deleter, Reader, Sender, owned
+from sansface.serve.long_answer import LongAnswer
 from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.queue import Settings
 from sansface.serve.service import Here, Service
@@ -42,7 +43,7 @@ class Wanted(Asked):
     "",
     status_code=201,
     responses={200: {"model": JobAnswer, "description": "That very job was there already."}}
-    | documented(401, 403, 404),
+    | documented(401, 403, 404, 413),
 )
 def submit_job(asked: Wanted, response: Response, service: Here, caller: Sender) -> JobAnswer:
     """Ask for a reconstruction.
@@ -59,6 +60,7 @@ def submit_job(asked: Wanted, response: Response, service: Here, caller: Sender)
         job, made = queue.submit(session, caller.account_id, bundle.id, settings, bundle.expires)
         if made:
             quotas.check_jobs(session, caller.account_id, service.limits)
+            quotas.check_bytes(session, caller.account_id, service.limits, 1)  # of a result nobody knows yet
             record(session, caller.account_id, quotas.NEW_JOB, job.id)
         response.status_code = 201 if made else 200
         session.flush()
@@ -85,8 +87,8 @@ def cancel_job(job_id: Id, service: Here, caller: Sender) -> JobAnswer:
     """Cancel a job that waits or runs; one that is over stays as it is."""
     with service.writing() as session:
         job = owned(session, Job, job_id, caller.account_id)
-        queue.cancel(session, job)
-        record(session, caller.account_id, "job.cancel", job_id)
+        if queue.cancel(session, job):
+            record(session, caller.account_id, "job.cancel", job_id)
         return of_job(session, job)
 
 
@@ -115,8 +117,14 @@ def delete_job(job_id: Id, service: Here, caller: Deleter) -> None:
 async def follow_job(job_id: Id, service: Here, caller: Reader) -> StreamingResponse:
     """Follow a job until it is over."""
     await anyio.to_thread.run_sync(_check, service, job_id, caller.account_id)
-    told: AsyncIterator[str] = service.watcher.open(caller.account_id, caller.token_id, job_id)
-    return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    stream = service.watcher.open(caller.account_id, caller.token_id, job_id)
+    return LongAnswer(
+        service.watcher.told(stream),
+        service.limits.answer_stall,
+        partial(service.watcher.leave, stream),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
 
 
 def _check(service: Service, job_id: str, account_id: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from sansface.serve import accounts, tokens
 from sansface.serve.accounts import MOST_PASSWORD
-from sansface.serve.answers import MOST, WHOLE, Asked, Id, NewTokenAnswer, TokenAnswer, of_token
+from sansface.serve.answers import MOST, PLAIN, WHOLE, Asked, Id, NewTokenAnswer, TokenAnswer, of_token
 from sansface.serve.audit_log import record
 from sansface.serve.body import API
 from sansface.serve.callers import AnyCaller, Keeper, address, owned, spend
@@ -27,7 +27,7 @@ Word = Annotated[Scope, Field(strict=False)]  # JSON has no enumerations
 class SignIn(Asked):
     """Who, and for what."""
 
-    name: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=64, pattern=PLAIN)
     password: str = Field(min_length=1, max_length=MOST_PASSWORD)
     scopes: list[Word] | None = Field(default=None, min_length=1, max_length=8, description="All, if null.")
     seconds: Annotated[int, Field(ge=60, le=Limits.max_token_seconds), WHOLE] | None = Field(
@@ -46,19 +46,20 @@ async def sign_in(asked: SignIn, request: Request, service: Here) -> NewTokenAns
 def _sign_in(service: Service, asked: SignIn) -> NewTokenAnswer:
     with service.reading() as session:
         account = accounts.named(session, asked.name)
-    if not accounts.matches(account, asked.password) or account is None:
-        with service.writing() as session:
-            record(session, account and account.id, "token.new", None, "refused")
-        raise Problem(401, "The name or the password is wrong.", {"WWW-Authenticate": "Bearer"})
+    right = accounts.matches(account, asked.password)
     with service.writing() as session:
-        token, secret = tokens.issue(
-            session,
-            account,
-            frozenset(Scope if asked.scopes is None else asked.scopes),
-            min(asked.seconds or service.limits.token_seconds, service.limits.max_token_seconds),
-        )
-        record(session, account.id, "token.new", token.id)
-        return NewTokenAnswer(**of_token(token).model_dump(), token=secret)
+        # Hashing takes a while, in which the password may have been changed: that ends all tokens but one.
+        if account is not None and right and accounts.unchanged(session, account):
+            token, secret = tokens.issue(
+                session,
+                account,
+                frozenset(Scope if asked.scopes is None else asked.scopes),
+                min(asked.seconds or service.limits.token_seconds, service.limits.max_token_seconds),
+            )
+            record(session, account.id, "token.new", token.id)
+            return NewTokenAnswer(**of_token(token).model_dump(), token=secret)
+        record(session, account and account.id, "token.new", None, "refused")
+    raise Problem(401, "The name or the password is wrong.", {"WWW-Authenticate": "Bearer"})
 
 
 @router.get("", responses=documented(401, 403))

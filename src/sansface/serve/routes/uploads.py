@@ -93,18 +93,18 @@ async def send_piece(
 
 async def _judge(service: Service, upload: Upload) -> SentAnswer:
     """Let the whole of it in. It is forgotten, unless the service failed: then its end can be sent again."""
-    upload.judged = True
-    try:
-        if not await anyio.to_thread.run_sync(service.uploads.matches, upload):
-            await _refuse(service, upload, "sha256")
-            raise Problem(422, "The bytes do not have the SHA-256 that was declared; send the file again.")
-        bundle, _ = await take_in(service, upload)
-    except Problem as problem:
-        if problem.status_code < 500:
-            service.uploads.drop(upload)
-        raise
-    finally:
-        upload.judged = False
+    with service.uploads.judging(upload):
+        try:
+            if not await anyio.to_thread.run_sync(service.uploads.matches, upload):
+                await _refuse(service, upload, "sha256")
+                raise Problem(
+                    422, "The bytes do not have the SHA-256 that was declared; send the file again."
+                )
+            bundle, _ = await take_in(service, upload)
+        except Problem as problem:
+            if problem.status_code < 500:
+                service.uploads.drop(upload)
+            raise
     service.uploads.drop(upload)
     return SentAnswer(offset=upload.size, bundle=bundle)
 

@@ -38,12 +38,15 @@ test: lint
 test-all: lint
 	$(PYTEST)
 
-# All of docs/results.md: hours. The scripts can be run one by one.
+# Rows of docs/results.md that need no folder of heads or people: hours. The others are run one by one.
+BENCH = commands resolutions kill_and_resume mutated_bundles canary floor format_chains roles planted_faults mutated_folders \
+	skull_poses large_photographs keyed_templates second_lock serve_latency queue_load page_speed
+
 bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@capture="$${SANSFACE_CAPTURES:-../shared/captures}/lps"; [ ! -d "$$capture" ] || $(BIN)/python -m sansface \
 		bench paper "$$capture" -o build/tables --table stages --table all-rgb --table one-stage --seeds 0 1 2
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $(BENCH); do echo "== $$script"; $(BIN)/python benchmarks/$$script.py; done
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,7 +27,8 @@ from sansface.evaluate import score
 from sansface.files import read_json
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct.config import Config, preset
-from sansface.reconstruct.run import chosen_device, head_mesh
+from sansface.reconstruct.device import chosen_device
+from sansface.reconstruct.run import head_mesh
 from sansface.reconstruct.stages import Moment, train
 from sansface.reconstruct.supervision import Supervision, from_bundle
 

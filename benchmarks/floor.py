@@ -33,7 +33,7 @@ from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct import stages
 from sansface.reconstruct.config import Config, changed, preset
-from sansface.reconstruct.run import chosen_device
+from sansface.reconstruct.device import chosen_device
 from sansface.reconstruct.supervision import Supervision, from_bundle
 from sansface.settings import with_settings
 

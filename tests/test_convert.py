@@ -182,6 +182,18 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, name):
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
 
 
+def test_an_unreadable_photograph_is_not_said_to_be_unwritable(tmp_path, monkeypatch):
+    capture = with_pictures(tmp_path / "in", fabricated.cameras()[0])
+
+    def refuse(source, target):
+        raise PermissionError(13, "Permission denied", str(source))
+
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SansfaceError, match=r"cannot read .*a\.png"):
+        convert(capture, tmp_path / "out", "transforms")
+
+
 def test_a_half_made_folder_is_not_touched(tmp_path):
     capture = with_pictures(tmp_path / "in", fabricated.cameras()[0])
     (tmp_path / "out.part").mkdir()

@@ -162,7 +162,7 @@ def test_any_kind_of_picture_is_taken(photograph, tmp_path, kind):
         ("empty", "cannot be decoded"),
         ("cut short", "cut short"),
         ("text", "cannot be decoded"),
-        ("missing", "is missing"),
+        ("missing", "there is no file"),
     ],
 )
 def test_what_cannot_be_changed_leaves_no_file(photograph, tmp_path, capsys, kind, words):
@@ -182,6 +182,11 @@ def test_what_cannot_be_changed_leaves_no_file(photograph, tmp_path, capsys, kin
     assert re.search(words, said)
     assert "source.jpg" in said
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_mistyped_film_leaves_no_folder_of_its_name(tmp_path, capsys):
+    assert "there is no file" in failed(capsys, str(tmp_path / "flim.mp4"), "-o", str(tmp_path / "out.mp4"))
+    assert not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.parametrize(

@@ -191,8 +191,8 @@ def test_what_gives_no_vector_is_refused(tmp_path: Path):
 def test_missing_weights_say_which_from_where_by_which_licence(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("SANSFACE_ASSETS", str(tmp_path))
     for name, words in {
-        "edgeface": r"edgeface_xs_deq_112\.onnx is missing \(.*for research.*otroshi/edgeface.*assets pull",
-        "mobilefacenet": r"mobilefacenet.*\.onnx is missing \(research only.*insightface.*assets pull",
+        "edgeface": r"edgeface_xs_deq_112\.onnx is missing \(.*for research.*otroshi/edgeface.*put it there",
+        "mobilefacenet": r"mobilefacenet.*\.onnx is missing \(research only.*insightface.*put it there",
         f"onnx:{tmp_path}/mine.onnx": r"mine\.onnx: there is no such file",
     }.items():
         with pytest.raises(SansfaceError, match=words):

@@ -475,6 +475,9 @@ def test_the_command(say, tmp_path: Path, folder: Path, monkeypatch: pytest.Monk
     assert "Restored 1 accounts, 2 events, 1 bundles, 3 jobs, 2 result_files, and 3 objects." in said
     restored = Store(str(tmp_path / "restored/store"), bytes.fromhex(keys["new"]))
     assert restored.get(f"bundles/{theirs.bundles[0]}") == store.get(f"bundles/{theirs.bundles[0]}")
+    code, _, told = say("backup", "expire", "--to", folder, "--days", "nan")
+    assert code == 1
+    assert "--days is a number above 0" in told
     code, said, _ = say("backup", "expire", "--to", folder, "--days", "0.0000001")
     assert code == 0
     assert len(said.splitlines()) == 2

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from sansface.errors import SansfaceError
 from sansface.protect.bundle import bundle_bytes
-from sansface.serve import batch
+from sansface.serve import batch, ray
 from sansface.serve.job import CHECKPOINT, Stopped
 from sansface.serve.queue import Settings
 from sansface.serve.tables import State
@@ -136,6 +138,18 @@ def small_everywhere(folder: Path, steps: int) -> dict[str, str]:
         "RAY_worker_niceness": "0",
         "STEPS": str(steps),
     }
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once():
+    """Ray itself tries for minutes."""
+    pytest.importorskip("ray")
+    began = time.monotonic()
+    with (
+        pytest.raises(SansfaceError, match=r"no Ray cluster at '127\.0\.0\.1:1'"),
+        ray.connected("127.0.0.1:1"),
+    ):
+        pass
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.slow

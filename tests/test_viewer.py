@@ -6,6 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
+from sansface.errors import SansfaceError
 from sansface.reconstruct.run import reconstruct
 from sansface.reconstruct.supervision import Kind
 from small import ball_supervision, small_config
@@ -32,6 +33,13 @@ def test_it_listens_on_this_machine_only(view):
     assert places == {"127.0.0.1"}
     with urllib.request.urlopen(view.address, timeout=10) as page:
         assert page.status == 200
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536, 99999])
+def test_a_port_that_is_none_is_refused(port):
+    """viser's own thread would die of it, and the run wait for good."""
+    with pytest.raises(SansfaceError, match=f"there is no port {port}"):
+        viewer.Viewer(ball_supervision(), port=port)
 
 
 def test_nothing_is_handed_to_a_relay(view, monkeypatch):

@@ -166,10 +166,10 @@ def find(name: str) -> Path:
     asset, found = _asset(name), state(name)
     path = folder() / asset.path
     if found == "missing":
-        raise SansfaceError(
-            f"{path} is missing ({asset.licence}; {asset.address or asset.by_hand}); get it by `sansface "
-            f"assets pull {name}`."
-        )
+        pulled = asset.address is not None and not os.environ.get(MIRROR)
+        remedy = f"get it by `sansface assets pull {name}`" if pulled else "put it there"
+        where = asset.address or f"no known address: {asset.by_hand}"
+        raise SansfaceError(f"{path} is missing ({asset.licence}; {where}); {remedy}.")
     if found == "changed":
         raise SansfaceError(
             f"{path} has another SHA-256 than this version's {name}; remove it, then run "

@@ -174,6 +174,8 @@ def folder_beside(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path).resolve()
     new = not path.exists()
+    if path.is_dir() and any(path.iterdir()):
+        raise SansfaceError(f"{path} already holds files; choose another folder.")
     part = fresh_folder(path).with_name(path.name + ".part")
     try:
         try:

@@ -66,7 +66,7 @@ class Audit:
         from sansface.files import fresh_folder, write_json, write_text
         from sansface.protect.bundle import read_bundle
         from sansface.recognise.registry import recogniser
-        from sansface.reconstruct.run import chosen_device
+        from sansface.reconstruct.device import chosen_device
 
         if self.fail_above is not None and not 0 <= self.fail_above <= 1:
             raise SansfaceError(f"--fail-above {self.fail_above:g} is no share; give 0 to 1.")

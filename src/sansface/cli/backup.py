@@ -39,7 +39,7 @@ class Backup:
 
     def run(self) -> None:
         backup = require("sansface.serve.backup", extra="serve")
-        if self.days <= 0:
+        if not self.days > 0:
             raise SansfaceError("--days is a number above 0; correct it.")
         if self.what == "restore":
             if self.archive is None:

@@ -175,7 +175,7 @@ class Privacy:
         from sansface.bench import privacy
         from sansface.bench.paper import read_subject
         from sansface.recognise.registry import recogniser
-        from sansface.reconstruct.run import chosen_device
+        from sansface.reconstruct.device import chosen_device
 
         ways = self.way or tuple(privacy.WAYS)
         unknown = [way for way in ways if way not in privacy.WAYS]

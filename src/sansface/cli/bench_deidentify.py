@@ -61,6 +61,8 @@ class Deidentify:
         require("sansface.audit.control", extra="audit")
         require("scipy", extra="audit")
         require("ai_edge_litert", extra="faces")
+        require("sansface.deidentify.methods", extra="deidentify")
+        require("sansface.bench.deidentify.run", extra="reconstruct")
         require("matplotlib", extra="bench")  # before the work, not after
         from sansface.bench.deidentify import run
         from sansface.bench.deidentify.fits import head_fitter

@@ -58,6 +58,9 @@ class Deidentify:
             print(
                 "warning: with --seed the noise can be taken away again; use it for tests.", file=sys.stderr
             )
+        missing = [path for path in self.photographs if not path.is_file()]
+        if missing:
+            raise SansfaceError(f"there is no file {missing[0]}; correct the path.")
         if any(_is_film(path) for path in self.photographs):
             self._film()
             return

@@ -116,8 +116,8 @@ class Render:
         require("sansface.reconstruct.run", extra="reconstruct")
         from sansface.evaluate.png import write_png
         from sansface.files import fresh_folder
+        from sansface.reconstruct.device import chosen_device
         from sansface.reconstruct.novel_views import novel_view, orbit, read_trained, worn
-        from sansface.reconstruct.run import chosen_device
 
         if not (1 <= self.views <= 180 and 16 <= self.size <= 4096):
             raise SansfaceError(

@@ -34,7 +34,7 @@ class Serve:
         from sansface.serve.limits import Limits
         from sansface.serve.service import Retention
 
-        if min(self.retention_days, self.backup_days) <= 0:
+        if not (self.retention_days > 0 and self.backup_days > 0):
             raise SansfaceError("--retention-days and --backup-days are numbers above 0; correct them.")
         limits = with_settings(Limits(), self.set)
         web.serve(deployment(self.data), self.port, limits, Retention(self.retention_days, self.backup_days))

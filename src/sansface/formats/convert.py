@@ -1,5 +1,6 @@
 """Converting a capture: its pictures copied as they are, its cameras written in another format."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from sansface.capture import Capture, Frame, Role
 from sansface.errors import SansfaceError
-from sansface.files import folder_beside
+from sansface.files import folder_beside, os_error_sentence
 from sansface.formats.colmap import write_colmap, write_colmap_text
 from sansface.formats.idr_npz import write_idr_npz
 from sansface.formats.transforms_json import write_transforms_json
@@ -107,3 +108,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
     except FileNotFoundError as error:
         raise SansfaceError(f"{source} is missing; correct the path in the capture.") from error
+    except PermissionError as error:
+        if os.access(source, os.R_OK):
+            raise
+        raise SansfaceError(os_error_sentence("read", source, error)) from error

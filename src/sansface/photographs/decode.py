@@ -82,7 +82,7 @@ def _read(path: Path, kind: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise SansfaceError(f"the {kind} {path} is missing; correct the path in the capture.") from error
+        raise SansfaceError(f"the {kind} {path} is missing; correct the path.") from error
     except OSError as error:
         raise SansfaceError(os_error_sentence(f"read the {kind}", path, error)) from error
     except ValueError as error:  # NUL, or half of a surrogate pair

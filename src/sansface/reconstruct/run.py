@@ -17,6 +17,7 @@ from sansface.files import fresh_folder
 from sansface.protect.contents import Share
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import AnyConfig, Config
+from sansface.reconstruct.device import chosen_device
 from sansface.reconstruct.method import method_of
 from sansface.reconstruct.placement import place
 from sansface.reconstruct.record import Progress, Record, Stop
@@ -270,21 +271,3 @@ def _enough_memory(out: Path) -> Iterator[None]:
 def _is_out_of_memory(error: Exception) -> bool:
     # On a CPU torch has no class of its own for it.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def chosen_device(name: str) -> torch.device:
-    """`auto` is a CUDA device if there is one.
-
-    Raises:
-        SansfaceError: the device cannot be had.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.rand(1, generator=torch.Generator(device), device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SansfaceError(
-            f"the device {name!r} is not to be had here; use --device auto or cpu."
-        ) from error
-    return device

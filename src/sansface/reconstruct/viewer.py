@@ -8,6 +8,7 @@ from io import StringIO
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.reconstruct.pictures import target_pictures
 from sansface.reconstruct.supervision import Kind, Supervision
@@ -28,11 +29,13 @@ class Viewer:
         port: asked for; the next free one is taken.
 
     Raises:
-        SansfaceError: viser is not installed.
+        SansfaceError: viser is not installed, or there is no such port.
     """
 
     def __init__(self, supervision: Supervision, port: int = 8080) -> None:
         viser = require("viser", extra="view")
+        if not 0 < port < 1 << 16:
+            raise SansfaceError(f"there is no port {port}; choose one of 1 to 65535.")
         with redirect_stdout(StringIO()):  # its banner, which no setting silences
             self.server = viser.ViserServer(host="127.0.0.1", port=port, label="sansface", verbose=False)
         # viser can hand a view to a relay on the internet. Not this one, whatever the page asks for.

@@ -7,6 +7,7 @@ unless told to: a cluster must be one's own, closed to others (docs/workers.md).
 """
 
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -25,6 +26,8 @@ from sansface.serve.job import Stopped, Tell
 from sansface.serve.queue import Settings
 from sansface.serve.scratch import scratch
 
+REACHED = 5.0
+"""Seconds in which a cluster answers that is there."""
 LOOK_SECONDS = 1.0
 """Between two looks at a job on its node."""
 MAX_LOSSES = 20
@@ -60,8 +63,9 @@ def connected(address: str) -> Iterator[None]:
         options["include_dashboard"] = False
     ray = require("ray", extra="cluster")
     try:
+        _reach(address)
         ray.init(**options, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SansfaceError(
             f"there is no Ray cluster at {address!r}; start one with `ray start`, or say --address local."
         ) from error
@@ -69,6 +73,13 @@ def connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Does anybody answer at HOST:PORT? Ray itself tries for minutes. Raises OSError, ValueError."""
+    host, colon, port = address.rpartition(":")
+    if colon and "://" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
 
 
 def slots(resources: Resources) -> int:

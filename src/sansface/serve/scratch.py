@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sansface.errors import SansfaceError
-from sansface.extras import require
 from sansface.files import os_error_sentence
 
 _PREFIX, _LOCK = "worker-", ".lock"
@@ -23,7 +22,10 @@ def scratch(root: Path) -> Iterator[Path]:
     Raises:
         SansfaceError: `root` cannot be used, or others may enter it.
     """
-    fcntl = require("fcntl", extra="serve")  # workers need a POSIX system
+    try:
+        import fcntl
+    except ImportError as error:
+        raise SansfaceError("workers need Linux or macOS; run this one there.") from error
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         about = root.stat()

@@ -26,10 +26,15 @@ from mutated_bundles import RAW, REHASHED, judged, repacked, sample_bundle
 from sansface.serve.tokens import Scope
 from serve_process import Process, process
 
-# It knows the words of the document, and cannot make a bundle.
+# It knows the words of the document, and cannot make a bundle; it remembers the ids of uploads that it began,
+# and sends them other bytes than those declared.
 NO_BUNDLES = """[[operations]]
 include-operation-id = "send_bundle"
 checks.positive_data_acceptance.enabled = false
+
+[[operations]]
+include-operation-id = "send_piece"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 413, 422, 429]
 """
 
 

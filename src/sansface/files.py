@@ -142,10 +142,11 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def fresh_folder(path: str | Path, overwrite: bool = False) -> Path:
+def fresh_folder(path: str | Path, overwrite: bool | None = False) -> Path:
     """Create a folder for results; a folder that already holds something is refused unless `overwrite`.
 
-    With `overwrite` nothing is deleted here: files of the same names are replaced as they are written.
+    With `overwrite` nothing is deleted here: files of the same names are replaced as they are written. None
+    is for those who offer no such thing.
 
     Raises:
         SansfaceError: the folder is not empty, a file is in the way, or it cannot be made.
@@ -156,7 +157,8 @@ def fresh_folder(path: str | Path, overwrite: bool = False) -> Path:
             raise SansfaceError(f"{path} is a file; give the name of a folder for the results.")
         path.mkdir(parents=True, exist_ok=True)
         if not overwrite and any(path.iterdir()):
-            raise SansfaceError(f"{path} already holds files; choose another folder, or say --overwrite.")
+            or_else = "" if overwrite is None else ", or say --overwrite"
+            raise SansfaceError(f"{path} already holds files; choose another folder{or_else}.")
     except OSError as error:
         raise SansfaceError(os_error_sentence("make the folder", path, error)) from error
     return path
@@ -174,9 +176,7 @@ def folder_beside(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path).resolve()
     new = not path.exists()
-    if path.is_dir() and any(path.iterdir()):
-        raise SansfaceError(f"{path} already holds files; choose another folder.")
-    part = fresh_folder(path).with_name(path.name + ".part")
+    part = fresh_folder(path, overwrite=None).with_name(path.name + ".part")
     try:
         try:
             part.mkdir()

@@ -56,7 +56,7 @@ class GridField(Field):
         generator: torch.Generator,
         factored: bool = True,
     ) -> None:
-        if min(*levels, feature_nodes, 2) < 2 or not levels or min(feature_channels, width, depth) < 1:
+        if not levels or min(*levels, feature_nodes) < 2 or min(feature_channels, width, depth) < 1:
             raise ValueError("levels and feature_nodes are at least 2, channels, width and depth at least 1")
         super().__init__()
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(1, 1, n, n, n)) for n in levels)

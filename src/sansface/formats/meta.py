@@ -64,9 +64,9 @@ def write_meta(capture: Capture, folder: Path) -> None:
     meta: dict[str, Any] = dict(capture.meta)
     if capture.sphere is not None:
         meta |= {"center": capture.sphere.center.tolist(), "radius": capture.sphere.radius}
-        meta |= {"sphere_source": capture.sphere.source}
-        if capture.sphere.source == "given":
-            del meta["sphere_source"]
+        meta.pop("sphere_source", None)  # of what stood there before
+        if capture.sphere.source != "given":
+            meta["sphere_source"] = capture.sphere.source
     if capture.unit != "unknown":
         meta["unit"] = capture.unit
     if meta:

@@ -1,10 +1,12 @@
 """What a step of the preset `paper` costs, and how long `fast` takes to the score that `paper` reached.
 
-    python benchmarks/equal_score.py [CAPTURE] [--preset paper] [--steps 300] [--seed 0] [--device auto]
+    python benchmarks/equal_score.py [CAPTURE] [--preset paper] [--steps 300] [--beta B]
     python benchmarks/equal_score.py CAPTURE --result OUT/runs/CAPTURE/paper-small/two-stages/0/result.json
 
 `paper` trains for so many steps, half of them in each stage (0: the whole schedule), and its mesh is scored;
-or it was already, by `sansface bench paper`, and RESULT says how far it came.
+or it was already, by `sansface bench paper`, and RESULT says how far it came. The sampler looks at more
+points the narrower the density is, so steps from another B say what late ones cost.
+
 Then `fast` trains with its own schedule and is scored every few steps, until its mesh is as good. Only
 training counts, not the scoring. What the whole schedule would take is a projection from the steps that were
 run, and called one.
@@ -78,26 +80,31 @@ def run(
         stages = {f"stage{k}": replace(getattr(config, f"stage{k}"), steps=steps // 2) for k in (1, 2)}
         config = replace(config, **stages)
     wait = waiting(device)
-    spent = {1: 0.0, 2: 0.0}
-    since = time.perf_counter()
+    spent, worked = {1: 0.0, 2: 0.0}, {1: 0.0, 2: 0.0}  # by the clock, by processors
+    since = time.perf_counter(), time.process_time()
 
     def clock(moment: Moment) -> None:
         nonlocal since
         wait()
-        now = time.perf_counter()
-        spent[moment.stage] += now - since
+        now = time.perf_counter(), time.process_time()
+        spent[moment.stage] += now[0] - since[0]
+        worked[moment.stage] += now[1] - since[1]
         since = now
         if moment.step % 25 == 0:
             print(
-                f"{config.preset}, stage {moment.stage}, step {moment.step}: {sum(spent.values()):.0f} s",
+                f"{config.preset}, stage {moment.stage}, step {moment.step}: {sum(spent.values()):.0f} s, "
+                f"beta {moment.losses['beta']:.4f}",
                 flush=True,
             )
 
     field = train(supervision, config, seed, device, clock)
     reached, seconds = scored(field, subject, supervision, config), sum(spent.values())
-    cost = {1: spent[1] / config.stage1.steps, 2: spent[2] / config.stage2.steps}
+    steps_of = {1: config.stage1.steps, 2: config.stage2.steps}
+    cost = {stage: spent[stage] / steps_of[stage] for stage in steps_of}
+    work = {stage: worked[stage] / steps_of[stage] for stage in steps_of}
     words = (
-        f"{config.preset}: {cost[1]:.2f} s a step of stage 1, {cost[2]:.2f} s of stage 2\n"
+        f"{config.preset}: {cost[1]:.2f} s a step of stage 1, {cost[2]:.2f} s of stage 2; "
+        f"{work[1]:.2f} and {work[2]:.2f} CPU-seconds\n"
         f"{config.preset}: {1e3 * reached:.2f}e-3 R after {config.stage1.steps} + {config.stage2.steps} steps"
         f" in {seconds:.0f} s"
     )
@@ -116,6 +123,9 @@ def main() -> None:
     parser.add_argument("--preset", default="paper", choices=["paper", "paper-small"])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--result", type=Path)
+    parser.add_argument(
+        "--beta", type=float, help="scale of the density to start with; default: the preset's"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
@@ -126,6 +136,8 @@ def main() -> None:
     config, fast = preset(options.preset), preset("fast")
     assert isinstance(config, Config)
     assert isinstance(fast, Config)
+    if options.beta:
+        config = replace(config, field_settings=config.field_settings | {"beta": options.beta})
     if options.result:
         slow = read_result(options.result)
     else:

@@ -302,6 +302,14 @@ def test_any_kind_that_fsspec_knows() -> None:
         store.get("results/ab/x")
 
 
+def test_a_store_whose_package_is_missing_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    # What was imported before; the package has an attribute of its module's name.
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
+    with pytest.raises(SansfaceError, match=r"pip install 'sansface\[s3\]'"):
+        Store("s3://bucket/folder", KEY)
+
+
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory):
     """A real S3-like server (moto) on 127.0.0.1; gives a client of its own, to look behind the store."""

@@ -46,7 +46,7 @@ class Store:
         except (ValueError, ImportError) as error:
             raise SansfaceError(
                 f"the store's URL cannot be used ({type(error).__name__}): correct it, "
-                "or install the package that fsspec needs for it, such as s3fs."
+                "or install the package that fsspec needs for it (s3://: pip install 'sansface[s3]')."
             ) from error
         self._key = key
 

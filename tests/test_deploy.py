@@ -23,7 +23,7 @@ def commands() -> list[str]:
     found = re.findall(r"^Exec\w+=/opt/sansface/bin/(sansface .*)$", "\n".join(units), re.MULTILINE)
     found += re.findall(r"^(sansface [a-z]+ +.*?)(?: {2,}#.*)?$", DOCS, re.MULTILINE)
     found += re.findall(r"/opt/sansface/bin/(sansface .*)$", DOCS, re.MULTILINE)
-    found += re.findall(r"(sansface backup [^;&]*)", (DEPLOY / "container/compose.yaml").read_text())
+    found += re.findall(r'(sansface backup [^;&"]*)', (DEPLOY / "container/compose.yaml").read_text())
     image = (DEPLOY / "container/Containerfile").read_text()
     starts = re.findall(r"CMD \[(.*)\]", image)
     found += ["sansface " + " ".join(re.findall(r'[^", ]+', words)) for words in starts]
@@ -38,7 +38,7 @@ def commands() -> list[str]:
 
 def test_every_command_is_understood() -> None:
     given = commands()
-    assert {words.split()[1] for words in given} == {"serve", "worker", "backup", "account"}
+    assert {words.split()[1] for words in given} == {"serve", "worker", "backup", "account", "assets"}
     assert len(given) >= 13
     for words in given:
         verb = cli.parse(shlex.split(words)[1:])

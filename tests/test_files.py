@@ -107,3 +107,13 @@ def test_a_fresh_folder(tmp_path):
     assert (folder / "result.txt").read_text() == "kept"
     with pytest.raises(SansfaceError, match="is a file"):
         fresh_folder(folder / "result.txt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_what_is_no_file_stays_what_it_is(tmp_path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SansfaceError, match="pipe: it is a device or a pipe; give the name of a file"):
+        write_text(pipe, "x")
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -19,7 +19,7 @@ from sansface.bench.baseline import (
 )
 from sansface.bench.paper import Result, read_subject
 from sansface.bench.tables import curve, markdown
-from sansface.bench.trials import TABLES, half_the_neutral, half_the_views, stricter
+from sansface.bench.trials import TABLES, all_sensitive, half_the_neutral, half_the_views, stricter
 from sansface.capture import Role
 from sansface.cli import main
 from sansface.cli.bench import TableName
@@ -143,6 +143,7 @@ def test_fewer_views(ball):
     choices = {tuple(f.role for f in stricter(2, choice)(capture).frames) for choice in range(6)}
     assert len(choices) > 1
     assert stricter(4)(capture) is None
+    assert stricter(3, 1)(capture) is None  # of three, three are no choice
     half = [frame.role for frame in half_the_views(capture).frames]
     assert (half.count(Role.SENSITIVE), half.count(Role.NEUTRAL)) == (3, 2)
     strict = half_the_neutral(capture)
@@ -202,6 +203,15 @@ def test_trials_on_a_template_begin_from_the_packages_own(ball, tmp_path, monkey
         "the-same-on-a-template",
     }
     assert set(begun.values()) == {None, ours}
+
+
+def test_without_neutral_views_there_is_no_stage_1_to_compare(ball, tmp_path):
+    """Reconstruction takes the template then, which the table's rows do not mean."""
+    subject = read_subject(ball)
+    subject = replace(subject, capture=all_sensitive(subject.capture))
+    for trial in TABLES["stages"].trials[:2]:
+        assert paper.run_trial(subject, trial, 0, tmp_path, "fast", 24, "cpu", (), lambda now: None) is None
+    assert not list(tmp_path.rglob("config.json"))
 
 
 def test_captures_that_cannot_be_compared(ball, tmp_path, capsys):

@@ -348,6 +348,20 @@ def test_a_subject_that_is_all_outline(tmp_path, ball):
     assert "blur less" in refusal(ball, replace(SPHERE, blur=8.0))
 
 
+def test_a_camera_inside_the_subject_is_named(ball):
+    """Where the sphere is found, too, and would be cut down to nothing."""
+    camera = ball.frames[3].camera
+    pose = camera.cam_from_world.copy()
+    pose[:3, 3] = 0.05 * pose[:3, 3]  # almost at the ball's middle, with the same direction
+    text = refusal(changed(ball, 3, camera=replace(camera, cam_from_world=pose)), ProtectSettings())
+    assert f"the camera of {ball.frames[3].image} is inside the bounding sphere" in text
+
+
+def test_a_sphere_that_hardly_a_camera_sees(ball):
+    text = refusal(ball, replace(SPHERE, center=(500.0, 0.0, 0.0)))
+    assert "cameras see anything of the bounding sphere; correct its center" in text
+
+
 def test_a_camera_inside_the_sphere_is_named(ball):
     text = refusal(ball, replace(SPHERE, radius=8.3))
     assert "inside the bounding sphere" in text

@@ -4,11 +4,13 @@ import io
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
 from sansface.serve import accounts, tokens
@@ -243,6 +245,40 @@ def test_the_command_makes_lists_disables_and_removes(account, tmp_path):
     assert PASSWORD not in row.password
 
 
+def test_the_command_sets_passwords_and_quotas_and_reads_the_log(account, tmp_path):
+    account("new", "one", "--password-stdin", "--max-jobs", 3, typed=PASSWORD + "\n")
+    account("new", "two", "--password-stdin", typed=PASSWORD + "\n")
+    engine = open_database(f"sqlite:///{tmp_path}/data/service.db")
+    with Session(engine) as session, session.begin():
+        for name in ("one", "two"):
+            whose = accounts.existing(session, name).id
+            session.add(Token(account_id=whose, secret=name, scopes="read", created=0, expires=1e12))
+    said = account("password", "one", "--password-stdin", typed="another " + PASSWORD + "\n")
+    assert said[:2] == (0, "The account one has another password.\n")
+    assert account("quota", "two", "--max-bytes", 1000)[:2] == (0, "The account two has other limits.\n")
+    with Session(engine) as session:
+        one, two = (accounts.existing(session, name) for name in ("one", "two"))
+        assert accounts.matches(one, "another " + PASSWORD)
+        assert not accounts.matches(one, PASSWORD)
+        assert accounts.matches(two, PASSWORD)
+        assert (one.max_bytes, one.max_jobs, two.max_bytes, two.max_jobs) == (None, 3, 1000, None)
+        assert [token.account_id for token in session.scalars(select(Token))] == [two.id]
+    engine.dispose()
+    lines = [line.split() for line in account("log")[1].splitlines()]
+    assert [words[2] for words in lines] == [
+        "account.new",
+        "account.new",
+        "account.password",
+        "account.quota",
+    ]
+    assert [words[2] for words in map(str.split, account("log", "one")[1].splitlines())] == [
+        "account.new",
+        "account.password",
+    ]
+    assert lines[0][1] == lines[2][1] == one.id
+    assert abs(datetime.fromisoformat(lines[0][0]).timestamp() - time.time()) < 60
+
+
 @pytest.mark.parametrize(
     ("words", "typed", "said"),
     [
@@ -251,6 +287,9 @@ def test_the_command_makes_lists_disables_and_removes(account, tmp_path):
         (("new",), "", "needs a name"),
         (("list", "one"), "", "needs no name"),
         (("remove", "nobody"), "", "no account 'nobody'"),
+        (("password", "nobody", "--password-stdin"), PASSWORD, "no account 'nobody'"),
+        (("log", "nobody"), "", "no account 'nobody'"),
+        (("new", "one", "--max-bytes", -5), "", "are 0 or more"),
     ],
 )
 def test_the_command_says_what_is_wrong(account, words, typed, said):

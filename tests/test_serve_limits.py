@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from sansface.serve.limits import Buckets, Rate, network
+from sansface.errors import SansfaceError
+from sansface.serve.limits import Buckets, Limits, Rate, network
 from sansface.serve.tables import Account, Event
 from served import EASY, PASSWORD, a_bundle, running
 
@@ -237,3 +238,10 @@ def test_a_store_that_is_down(tmp_path):
         store.unlink()
         (tmp_path / "away").rename(store)
         assert person.client.get(f"/jobs/{job}/files/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("wrong", [{"doors": 0}, {"account_jobs": -1}, {"body_stall": float("nan")}])
+def test_limits_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(SansfaceError, match=next(iter(wrong))):
+        Limits(**wrong)
+    Limits(account_jobs=0)

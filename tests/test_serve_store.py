@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sansface.errors import SansfaceError
-from sansface.serve import encryption
+from sansface.files import is_full
+from sansface.serve import encryption, places
 from sansface.serve.encryption import CHUNK, Damaged, seal, unseal
 from sansface.serve.store import Store
 
@@ -237,6 +238,38 @@ def test_a_full_disk_leaves_the_older_object(
     monkeypatch.undo()
     assert store.get(NAME) == b"older"
     assert [path.name for path in (tmp_path / "store/bundles").iterdir()] == [NAME.split("/")[1]]
+
+
+def test_a_disk_that_is_nearly_full_has_room_left_to_delete(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(NAME, b"older")
+    free = shutil.disk_usage(tmp_path)._replace(free=places.RESERVE - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(SansfaceError, match="the disk is full") as told:
+        store.put(NAME, b"newer")
+    assert is_full(told.value)
+    assert store.get(NAME) == b"older"
+    store.delete(NAME)
+    assert list((tmp_path / "store").rglob("*")) == []
+
+
+def test_another_key_is_noticed(store: Store, tmp_path: Path) -> None:
+    """By the mark; in a store from before there was one, by any object."""
+    place = str(tmp_path / "store")
+    store.put(NAME, b"of the first key")
+    with pytest.raises(SansfaceError, match=f"{NAME} in the store was written with another key"):
+        Store(place, bytes(32)).check_key()
+    store.check_key()
+    store.check_key()
+    with pytest.raises(SansfaceError, match="key/mark in the store was written with another key"):
+        Store(place, bytes(32)).check_key()
+    store.delete(NAME)
+    with pytest.raises(SansfaceError, match="set the key that belongs to this store"):
+        Store(place, bytes(32)).check_key()
+    Store(str(tmp_path / "new"), bytes(32)).check_key()
+    with pytest.raises(SansfaceError, match="another key"):
+        Store(str(tmp_path / "new"), KEY).check_key()
 
 
 def test_a_writer_that_is_killed_leaves_no_half_object(store: Store, tmp_path: Path) -> None:

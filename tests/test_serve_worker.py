@@ -1,8 +1,11 @@
 """Workers as processes of their own, on a small bundle: done, killed, stopped, cancelled; what goes wrong."""
 
+import errno
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +156,7 @@ def test_ctrl_c_gives_the_job_back_with_its_last_step(service, undisturbed):
     ("words", "sentence"),
     [
         (["--cores", "0-one"], "the cores '0-one' cannot be had"),
+        (["--cores", "0,4097"], "the cores '0,4097' cannot be had"),
         (["--threads", "0"], "at least 1"),
         (["--slots", "0"], "at least 1"),
         (["--device", "cuda:77"], "not to be had here"),
@@ -277,6 +281,44 @@ def test_a_store_that_is_away_for_a_while_costs_no_attempt(quick):
     found = quick.desk.job(job_id)
     assert (found.state, found.attempts) == (State.DONE, 1)
     assert quick.result(job_id) == {"mesh.ply": b"ply"}
+
+
+def test_a_bundle_that_is_lost_is_not_waited_for(quick):
+    job_id, _ = quick.desk.submit()
+    quick.store.check_key()
+    for path in (quick.folder / "store" / "bundles").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"of another key")
+    began = time.monotonic()
+    work(quick, lambda *_: pytest.fail("there is nothing to work on"))
+    assert time.monotonic() - began < 0.1 * attempt.STORE_SECONDS
+    found = quick.desk.job(job_id)
+    assert found.state == State.DEAD
+    assert re.search("is damaged, or was written with another key", found.sentence or "")
+
+
+def test_a_worker_without_room_takes_no_job(quick, tmp_path, monkeypatch):
+    waiting, _ = quick.desk.submit()
+    free = shutil.disk_usage(tmp_path)._replace(free=worker.SCRATCH_BYTES - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    words = quick.engine, quick.store, lambda *_: pytest.fail("no job is to begin"), threading.Event()
+    with pytest.raises(SansfaceError, match="less than 256 MiB are free in"):
+        worker.work(*words, until_empty=True, scratch=tmp_path)
+    found = quick.desk.job(waiting)
+    assert (found.state, found.attempts) == (State.QUEUED, 0)
+
+
+def test_whose_disk_was_full_is_not_the_owners_affair(quick):
+    failing, _ = quick.desk.submit()
+
+    def execute(*_):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise SansfaceError("cannot write mesh.ply: the disk is full; free some space.") from error
+
+    work(quick, execute)
+    assert quick.desk.job(failing).sentence == "The service's disk was full; try again later."
 
 
 def test_a_damaged_checkpoint_costs_no_attempt(quick):

@@ -46,6 +46,22 @@ def os_error_sentence(action: str, path: Path, error: OSError) -> str:
     return f"cannot {action} {path}: {remedy}."
 
 
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception, and those from which it was raised."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        yield cause
+        seen.append(cause)
+        cause = cause.__cause__
+
+
+def is_full(error: BaseException) -> bool:
+    """Was it raised, in the end, because a disk or a quota of it is full?"""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return any(isinstance(cause, OSError) and cause.errno in full for cause in causes(error))
+
+
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
     """Give a path `name.part` in the same folder to write to; rename it to `path` if the body succeeds.
@@ -53,13 +69,15 @@ def written_beside(path: str | Path) -> Iterator[Path]:
     If the body fails, whatever the reason, the partial file is removed and an older `path` stays as it was.
 
     Raises:
-        SansfaceError: disk full, no permission, a folder in the way, no such folder.
+        SansfaceError: disk full, no permission, a folder or a device in the way, no such folder.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a directory")
+        if path.exists() and not path.is_file():  # renaming would put a file in the place of /dev/null
+            raise SansfaceError(f"cannot write {path}: it is a device or a pipe; give the name of a file.")
         try:
             yield part
             os.replace(part, path)

@@ -25,7 +25,7 @@ from sansface.files import read_json, write_json
 from sansface.formats import read_capture
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct.config import Config, preset
-from sansface.reconstruct.run import Progress, reconstruct
+from sansface.reconstruct.run import Progress, needed_template, reconstruct
 from sansface.reconstruct.supervision import from_bundle
 from sansface.settings import with_settings
 from sansface.surface import Mesh, read_mesh
@@ -191,6 +191,8 @@ def run_trial(
     else:
         # The seed draws noise and gain, too: benchmarks are no place to keep them secret.
         supervision = from_bundle(protect(capture, protection, rng=np.random.default_rng(seed)))
+    if template is None and needed_template(supervision, config) is not None:
+        return None  # there is nothing for stage 1 to learn from, and a template is another trial
     path = reconstruct(
         supervision,
         folder,

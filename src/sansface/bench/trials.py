@@ -121,7 +121,7 @@ def stricter(count: int, choice: int = 0) -> Callable[[Capture], Capture | None]
 
     def change(capture: Capture) -> Capture | None:
         neutral = [k for k, frame in enumerate(capture.frames) if frame.role is Role.NEUTRAL]
-        if len(neutral) < count:
+        if len(neutral) < count or (choice and len(neutral) == count):  # no choice is another then
             return None
         if choice:
             kept = np.random.default_rng(choice).choice(neutral, count, replace=False)

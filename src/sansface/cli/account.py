@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Account:
-    """Accounts of the service: new, list, disable, enable, remove.
+    """Accounts of the service: new, list, password, quota, disable, enable, remove, log.
 
-    A name needs to say nothing: a number will do. Removing deletes everything that was sent or made.
+    A name needs to say nothing: a number will do. password sets a new one and ends all sessions; quota sets
+    both limits anew; remove deletes everything that was sent or made; log prints who did what, of one account
+    or of all, as long as it is kept.
     """
 
-    what: Positional[Literal["new", "list", "disable", "enable", "remove"]]
+    what: Positional[Literal["new", "list", "password", "quota", "disable", "enable", "remove", "log"]]
     """What to do."""
     name: Positional[str] = ""
     """Whose."""
@@ -34,13 +36,15 @@ class Account:
     password_stdin: Flag = False
     """Read the new password from the first line of standard input, instead of asking for it."""
     max_bytes: int | None = None
-    """new: of bundles and results; the service's limit if not said."""
+    """new, quota: of bundles and results; the service's limit if not said."""
     max_jobs: int | None = None
-    """new: a day; the service's limit if not said."""
+    """new, quota: a day; the service's limit if not said."""
 
     def run(self) -> None:
-        if (self.what == "list") == bool(self.name):
+        if self.what != "log" and (self.what == "list") == bool(self.name):
             raise SansfaceError(f"`sansface account {self.what}` needs {'no' if self.name else 'a'} name.")
+        if min(self.max_bytes or 0, self.max_jobs or 0) < 0:
+            raise SansfaceError("--max-bytes and --max-jobs are 0 or more; correct them.")
         require("sansface.serve.accounts", extra="serve")
         from sqlalchemy.orm import Session
 
@@ -48,7 +52,7 @@ class Account:
         from sansface.serve.deployment import deployment
 
         where = deployment(self.data)
-        password = self._password() if self.what == "new" else ""
+        password = self._password() if self.what in ("new", "password") else ""
         engine = open_database(where.database)
         with Session(engine) as session, session.begin():
             print(self._done(session, where, password))
@@ -65,12 +69,21 @@ class Account:
                 for account in accounts.listed(session)
             ]
             return "\n".join(lines) or "There is no account; make one: sansface account new NAME"
+        if self.what == "log":
+            whose = accounts.existing(session, self.name).id if self.name else None
+            return "\n".join(audit_log.lines(session, whose)) or "Nothing was done yet."
         if self.what == "new":
             account = accounts.create(session, self.name, password, self.max_bytes, self.max_jobs)
             told = "may sign in now"
         else:
             account = accounts.existing(session, self.name)
-            told = f"is {self.what}d"
+            told = {"password": "has another password", "quota": "has other limits"}.get(
+                self.what, f"is {self.what}d"
+            )
+        if self.what == "password":
+            accounts.set_password(session, account, password)
+        if self.what == "quota":
+            account.max_bytes, account.max_jobs = self.max_bytes, self.max_jobs
         if self.what in ("disable", "enable"):
             account.disabled = self.what == "disable"
         audit_log.record(session, account.id, f"account.{self.what}", account.id)

@@ -77,6 +77,7 @@ class Worker:
         keep_to(self.cores)  # before torch counts the cores
         from sansface.serve.database import open_database
         from sansface.serve.deployment import deployment
+        from sansface.serve.scratch import scratch
         from sansface.serve.store import Store
         from sansface.serve.worker import stopped_by_signals, work
 
@@ -86,14 +87,17 @@ class Worker:
                 from sansface.serve.ray import on_cluster
 
                 asked, at_once = stack.enter_context(self.cluster.connected())
-                execute = on_cluster(asked)
+                execute, folder = on_cluster(asked), None
             else:
-                execute, at_once = self._local(stack), 1
+                folder = stack.enter_context(scratch(self.scratch or self.data / "scratch"))
+                execute, at_once = self._local(folder), 1
             log.configure()
             stopping = stack.enter_context(stopped_by_signals())
             engine = open_database(where.database)
             stack.callback(engine.dispose)
-            words = (engine, Store(where.store, where.key), execute, stopping, self.lease, self.until_empty)
+            store = Store(where.store, where.key)
+            store.check_key()
+            words = (engine, store, execute, stopping, self.lease, self.until_empty, folder)
             if at_once == 1:
                 work(*words)
                 return
@@ -104,15 +108,13 @@ class Worker:
                 while thread.is_alive():
                     thread.join(0.5)  # in between, signals are heard
 
-    def _local(self, stack: ExitStack) -> Any:
+    def _local(self, folder: Path) -> Any:
         run = require("sansface.reconstruct.run", extra="reconstruct")
-        from sansface.serve.scratch import scratch
         from sansface.serve.worker import local
 
         if self.threads is not None:
             require("torch", extra="reconstruct").set_num_threads(self.threads)
-        device = str(run.chosen_device(self.device))
-        return local(stack.enter_context(scratch(self.scratch or self.data / "scratch")), device)
+        return local(folder, str(run.chosen_device(self.device)))
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,8 @@ def keep_to(cores: str | None) -> None:
     try:
         ends = [[int(end) for end in part.split("-")] for part in cores.split(",")]
         chosen = {core for first, *last in ends for core in range(first, (last or [first])[0] + 1)}
+        if not chosen <= os.sched_getaffinity(0):
+            raise ValueError("not all are there")  # the system would take those that are, and say nothing
         os.sched_setaffinity(0, chosen)
     except (ValueError, OSError, AttributeError) as error:
         raise SansfaceError(f"the cores {cores!r} cannot be had here; write such as 0,1 or 4-7.") from error

@@ -240,6 +240,22 @@ def _check_outside(frames: Sequence[Frame], small: Sequence[_Small], sphere: Sph
                 f"the camera of {frame.image} is inside the bounding sphere ({distance:.4g} from its center, "
                 f"radius {sphere.radius:.4g}); correct the pose, or give a smaller radius."
             )
+    seeing = sum(_sees(one.camera, sphere) for one in small)
+    if seeing < len(small) / 2:
+        raise SansfaceError(
+            f"only {seeing} of {len(small)} cameras see anything of the bounding sphere; correct its center "
+            "and radius, or the poses."
+        )
+
+
+def _sees(camera: Camera, sphere: Sphere) -> bool:
+    """May some of the sphere be in the picture? It is taken as the square around it."""
+    x, y, depth = camera.K @ (camera.cam_from_world[:3, :3] @ sphere.center + camera.cam_from_world[:3, 3])
+    if depth <= 0:
+        return bool(depth > -sphere.radius)
+    place, size = np.array([x, y]) / depth, np.array([camera.width, camera.height])
+    reach = np.diag(camera.K)[:2] * sphere.radius / depth
+    return bool((np.maximum(-place, place - size) <= reach).all())
 
 
 def _finished(

@@ -12,7 +12,9 @@ MARGIN = 1.05
 SEEN = 2 / 3
 """Part of the cameras that must see a place; with less, the cones between opposite cameras count as hull."""
 NEAREST = 0.9
-"""The sphere reaches at most this part of the way to the nearest camera."""
+"""The sphere reaches at most this part of the way to the nearest camera, ..."""
+LEAST = 0.5
+"""... but is at least this part as large as what was found: a camera within has a wrong pose."""
 
 
 def sphere_from_masks(cameras: list[Camera], masks: list[np.ndarray]) -> Sphere | None:
@@ -83,7 +85,8 @@ def _middle_ray(camera: Camera) -> np.ndarray:
 
 
 def _outside_cameras(radius: float, center: np.ndarray, cameras: list[Camera]) -> float:
-    return float(min(radius, NEAREST * min(np.linalg.norm(camera.center - center) for camera in cameras)))
+    nearest = min(np.linalg.norm(camera.center - center) for camera in cameras)
+    return float(max(LEAST * radius, min(radius, NEAREST * nearest)))
 
 
 def _grid(low: np.ndarray, high: np.ndarray, voxels: int) -> np.ndarray:

@@ -67,7 +67,8 @@ def train(
     Stage 2: L = λ₂ L_eik + λ₃ L_lip + λ₄ L_grad on the protected views, eq. 11.
     To both our own terms are added: the silhouettes of shared masks, a smoothness, and the volume. Between
     the outlines nothing but shading draws the surface inwards from the visual hull, and where that is faint
-    a slight pressure helps, the more so the earlier. The weights of all three are zero in the preset `paper`.
+    a slight pressure helps, the more so the earlier. In the preset `paper` there are of these the silhouettes
+    alone, in place of the outline that its pictures lack.
 
     Args:
         seed: decides everything random, together with the stage and the step alone, so that a resumed run
@@ -304,7 +305,11 @@ def mixed(*numbers: int) -> int:
 
 
 def make_optimiser(field: Field, config: Config) -> torch.optim.Adam:
-    """Adam with a rate for the distance, the features and the radiance."""
+    """Adam with a rate for the distance, the features and the radiance.
+
+    β₂ and ε are those of hash grids (Müller et al. 2022), whose nodes have gradients seldom; VolSDF's own are
+    PyTorch's, 0.999 and 1e-8.
+    """
     rates = {
         "distance": config.distance_rate,
         "features": config.feature_rate,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
 from sansface.serve.database import now
-from sansface.serve.tables import Account
+from sansface.serve.tables import Account, Token
 
 LEAST_PASSWORD = 12
 """Characters."""
@@ -94,6 +94,16 @@ def create(
     session.add(account)
     session.flush()
     return account
+
+
+def set_password(session: Session, account: Account, password: str) -> None:
+    """Another password; whoever is signed in is not any more.
+
+    Raises:
+        SansfaceError: it is too short or too long.
+    """
+    account.password = hashed(password)
+    session.execute(delete(Token).where(Token.account_id == account.id))
 
 
 def listed(session: Session) -> Iterator[Account]:

@@ -17,12 +17,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from sansface.errors import SansfaceError
+from sansface.files import is_full
 from sansface.protect.contents import BundleError
 from sansface.serve import job, log, names, queue
 from sansface.serve.database import reading
 from sansface.serve.job import Stopped
 from sansface.serve.queue import Lease, Settings, StoredFile
-from sansface.serve.store import Store
+from sansface.serve.store import MARK, Lost, Store
 from sansface.serve.tables import Job, State
 
 HEARTBEAT_SECONDS = 3.0
@@ -80,18 +81,26 @@ class Attempt:
     def stored(self, do: Callable[[], T]) -> T:
         """Do something with the store, again and again for a while.
 
-        Raises SansfaceError when it still failed then, or the work is to stop anyway.
+        Raises SansfaceError when it still failed then, the work is to stop anyway, or an object is lost from
+        a store that is there: one whose disk is not mounted seems to have lost everything.
         """
         until, pause = time.monotonic() + STORE_SECONDS, 0.5
         while True:
             try:
                 return do()
             except SansfaceError as error:
-                if self.wanted or time.monotonic() > until:
+                lost = isinstance(error, Lost) and self._store_is_there()
+                if lost or self.wanted or time.monotonic() > until:
                     raise
                 self.log.warning("store failed", sentence=job.sentence(error))
             self.lost.wait(pause)
             pause = min(20.0, 2 * pause)
+
+    def _store_is_there(self) -> bool:
+        try:
+            return self.store.modified(MARK) is not None
+        except SansfaceError:
+            return False
 
     def keep(self, snapshot: bytes) -> None:
         """Lay down what another worker can go on from. A store that is away now may be there next time."""
@@ -186,6 +195,8 @@ def _ended(this: Attempt, error: Exception, resumed: bool) -> str:
         return "released"
     said, final = job.sentence(error), isinstance(error, BundleError)
     this.log.warning("ended", sentence=said, **log.failure(error))
+    if is_full(error):  # the log has the worker's own sentence, for those who can do something
+        said = "The service's disk was full; try again later."
     this.database(lambda: queue.fail(this.engine, lease, said, final))
     if (resumed and not this.stepped) or this.database(lambda: _is_over(this.engine, lease)):
         this.forget_checkpoint()  # it may be what fails

@@ -1,5 +1,9 @@
 """The audit log: who did what to which object, by ids and fixed words alone."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sansface.serve.database import now
@@ -19,3 +23,13 @@ def record(
     session.add(
         Event(at=now(session), account_id=account_id, action=action, object_id=object_id, outcome=outcome)
     )
+
+
+def lines(session: Session, account_id: str | None) -> Iterator[str]:
+    """Time in UTC, account, action, object and outcome, the oldest first; of one account or of all."""
+    chosen = select(Event).order_by(Event.at, Event.id)
+    if account_id is not None:
+        chosen = chosen.where(Event.account_id == account_id)
+    for event in session.scalars(chosen):
+        when = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="seconds")
+        yield f"{when} {event.account_id or '-'} {event.action} {event.object_id or '-'} {event.outcome}"

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sansface.errors import SansfaceError
 from sansface.protect.bundle import MAX_BYTES
@@ -36,7 +36,11 @@ class Rate:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, one account and all together may take."""
+    """What one request, one account and all together may take.
+
+    Raises:
+        SansfaceError: one is below 0, or there is no door.
+    """
 
     bundle_bytes: int = MAX_BYTES  # of one bundle
     json_bytes: int = 64 << 10  # of any other body
@@ -62,6 +66,17 @@ class Limits:
     account: Rate = Rate(300.0, 50.0)  # requests of one account
     login_address: Rate = Rate(20.0, 1 / 3)  # passwords tried from one address
     login_name: Rate = Rate(50.0, 1 / 10)  # passwords tried for one name, from everywhere
+
+    def __post_init__(self) -> None:
+        if self.doors < 1:
+            raise SansfaceError("without a door no bundle comes in; doors is 1 or more.")
+        wrong = [field.name for field in fields(self) if _below_zero(getattr(self, field.name))]
+        if wrong:
+            raise SansfaceError(f"{wrong[0]} is 0 or more; correct it.")
+
+
+def _below_zero(value: float | Rate) -> bool:
+    return not isinstance(value, Rate) and not value >= 0
 
 
 class Buckets:

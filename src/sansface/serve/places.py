@@ -4,8 +4,10 @@ Both take names that were validated (`store.py`), write an object as a whole or 
 all its versions.
 """
 
+import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 PART = ".part-"
 """Begins the file name of what is being written; no object's name may begin so."""
+RESERVE = 64 << 20
+"""Bytes of a folder's disk that nothing is written into: a database beside it needs some to delete."""
 
 
 class Place(Protocol):
@@ -71,6 +75,8 @@ class Folder:
         part = path.with_name(PART + secrets.token_hex(8))
         try:
             with os.fdopen(self._open(part), "wb") as stream:
+                if shutil.disk_usage(path.parent).free < RESERVE:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 for piece in pieces:
                     stream.write(piece)
                 stream.flush()

@@ -3,7 +3,6 @@
 Nothing else leaves: no traceback, no path, no sentence of another layer, for it may name a file of the host.
 """
 
-import errno
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from sansface.errors import SansfaceError
+from sansface.files import causes, is_full
 
 
 class Trouble(BaseModel):
@@ -83,11 +83,8 @@ def of_exception(error: BaseException) -> Problem | None:
     """The problem that an exception of database or store is; None for a fault of our own."""
     if isinstance(error, Problem):
         return error
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None and cause not in chain:
-        chain.append(cause)
-    if any(map(_disk_full, chain)):
-        return Problem(507, "The service's disk is full; nothing was kept, try again later.")
+    if is_full(error) or any(map(_database_full, causes(error))):
+        return Problem(507, "The service's disk is full, so this was not done; try again later.")
     if isinstance(error, SQLAlchemyError):
         return wait("The database does not answer; try again later.", 5, 503)
     if isinstance(error, SansfaceError | OSError):
@@ -95,9 +92,7 @@ def of_exception(error: BaseException) -> Problem | None:
     return None
 
 
-def _disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+def _database_full(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         code = getattr(error.orig, "sqlite_errorcode", None), getattr(error.orig, "sqlstate", None)
         return code[0] == sqlite3.SQLITE_FULL or code[1] == "53100"

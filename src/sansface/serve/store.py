@@ -20,6 +20,8 @@ from sansface.serve.places import place
 PURPOSE = "store"
 PROBES = "health"
 """Folder of the names that `check` tries."""
+MARK = "key/mark"
+"""An object that only the store's own key opens."""
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _NAME = re.compile(rf"{_PART}(/{_PART})*")
 _LONGEST = 200
@@ -134,6 +136,28 @@ class Store:
         """Remove what interrupted writing left before that time, in seconds since 1970."""
         with _said("tidy", "objects"):
             self._place.tidy(before)
+
+    def check_key(self) -> None:
+        """See that this is the key under which all else was written; the first one is remembered, by a mark.
+
+        A store from before there was a mark is judged by the first of its objects that is there.
+
+        Raises:
+            SansfaceError: it is another key, or the place cannot be used.
+        """
+        name = next(
+            (name for name in (MARK, next(self.names(), MARK)) if self.modified(name) is not None), None
+        )
+        try:
+            if name is not None:
+                self.get(name)
+        except Lost as error:
+            raise SansfaceError(
+                f"{name} in the store was written with another key, or is damaged; set the key that belongs "
+                "to this store, or name another store."
+            ) from error
+        if name != MARK:
+            self.put(MARK, b"")
 
     def check(self) -> None:
         """Write an object, read it and delete it.

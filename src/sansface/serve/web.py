@@ -28,10 +28,12 @@ def serve(deployment: Deployment, port: int, limits: Limits, retention: Retentio
         port: 0 takes a free one.
 
     Raises:
-        SansfaceError: the port is taken, or the database or the store cannot be used.
+        SansfaceError: the port is taken, the database or the store cannot be used, or the key is another one.
     """
     open_database(deployment.database).dispose()  # what cannot be used is said in one sentence, before all
-    Store(deployment.store, deployment.key).check()
+    store = Store(deployment.store, deployment.key)
+    store.check()
+    store.check_key()
     log.configure()
     app = create_app(deployment, limits, retention)
     config = uvicorn.Config(

@@ -35,6 +35,8 @@ from sansface.serve.tables import State
 
 LEASE_SECONDS = 60.0
 """A worker that was not heard of for so long has lost its job."""
+SCRATCH_BYTES = 256 << 20
+"""Free for a job's checkpoint and results, or none is taken: it would fail here, and need not elsewhere."""
 POLL_SECONDS = 1.0
 """Between two looks into an empty queue."""
 
@@ -46,20 +48,27 @@ def work(
     stopping: threading.Event,
     lease_seconds: float = LEASE_SECONDS,
     until_empty: bool = False,
+    scratch: Path | None = None,
 ) -> None:
     """Take jobs and do them, one after the other, until `stopping` is set.
 
     until_empty: or until no job is queued or running.
+    scratch: folder of the jobs, if it is on this machine.
 
     Raises:
-        SansfaceError: an error that nobody foresaw ended a job. Whatever it was, such as a GPU that no longer
-            answers, a new process does better.
+        SansfaceError: the scratch folder's disk is full; or an error that nobody foresaw ended a job.
+            Whatever it was, such as a GPU that no longer answers, a new process does better.
     """
     name = secrets.token_hex(4)
     lines = log.get().bind(worker=name)
     lines.info("worker started")
     try:
         while not stopping.is_set():
+            if scratch is not None and shutil.disk_usage(scratch).free < SCRATCH_BYTES:
+                raise SansfaceError(
+                    f"less than {SCRATCH_BYTES >> 20} MiB are free in {scratch}, too little for a job; free "
+                    "some space, or name another folder with --scratch, and start the worker again."
+                )
             lease = persistently(lambda: queue.take(engine, name, lease_seconds), stopping)
             if lease is not None:
                 if not carry_out(Attempt(engine, store, lease, lease_seconds, stopping), execute):

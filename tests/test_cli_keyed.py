@@ -140,7 +140,9 @@ def test_without_a_face_nothing_is_written(here, refused):
 
 def test_an_error_later_keeps_what_was_done(here, say):
     code, _, told = say("anonymize", "again 1.png", "nobody.png", *ANONYMIZE[2:], *REGISTER, "-o", "folder")
-    assert (code, told.count("\n")) == (1, 1)
+    assert code == 1
+    assert "nobody.png: no face" in told
+    assert "1 of 2 photographs have no result" in told
     assert os.listdir("folder") == ["000.png"]
     assert say("register", "list", "people.register")[1].count("counter") == 1
 

@@ -184,6 +184,19 @@ def test_what_cannot_be_changed_leaves_no_file(photograph, tmp_path, capsys, kin
     assert not list(tmp_path.glob("out*"))
 
 
+def test_one_without_a_face_does_not_keep_the_others_from_theirs(photograph, tmp_path, capsys):
+    good = str(written(tmp_path / "good.png", photograph))
+    bad = str(written(tmp_path / "bad.png", np.ascontiguousarray(photograph[:20, :20])))
+    out = tmp_path / "out"
+    assert main(["deidentify", good, good, good, "-o", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["deidentify", good, bad, good, "-o", str(out), "--overwrite"]) == 1
+    said = capsys.readouterr().err
+    assert re.search(rf"error: {re.escape(bad)}: no face is found", said)
+    assert "1 of 3 photographs have no result" in said
+    assert sorted(path.name for path in out.iterdir()) == ["000.png", "002.png"]  # no older one in its place
+
+
 def test_a_mistyped_film_leaves_no_folder_of_its_name(tmp_path, capsys):
     assert "there is no file" in failed(capsys, str(tmp_path / "flim.mp4"), "-o", str(tmp_path / "out.mp4"))
     assert not (tmp_path / "out.mp4").exists()

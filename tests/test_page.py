@@ -33,7 +33,7 @@ from sansface.protect.frame import read_frame  # noqa: E402
 from sansface.protect.photograph import read_codes  # noqa: E402
 from sansface.protect.reduce import neutral_codes, reduce  # noqa: E402
 from sansface.serve.queue import Settings, StoredFile, finish, submit, take  # noqa: E402
-from sansface.serve.tables import Bundle  # noqa: E402
+from sansface.serve.tables import Bundle, Job  # noqa: E402
 from sansface.surface import Mesh, read_mesh, transform, write_mesh  # noqa: E402
 from served import PASSWORD, Person, Site, a_bundle, running, until  # noqa: E402
 from wire import Wire, wire_to  # noqa: E402
@@ -428,13 +428,14 @@ def end(site: Site, job_id: str) -> None:
     while (lease := take(site.service.engine, "test", 60)) and lease.job_id != job_id:
         pass  # what other tests left waiting
     assert lease is not None
-    path, stored = site.folder / "box.ply", f"results/{job_id}/{lease.attempt}/mesh.ply"
+    path, files = site.folder / "box.ply", []
     box = trimesh.creation.box((1, 1.2, 1.1))
     write_mesh(Mesh(box.vertices, box.faces), path)
-    mesh = path.read_bytes()
-    site.service.store.put(stored, mesh)
-    file = StoredFile("mesh.ply", len(mesh), hashlib.sha256(mesh).hexdigest(), stored)
-    assert finish(site.service.engine, lease, [file])
+    for name, data in (("mesh.ply", path.read_bytes()), ("report.html", b"<html></html>")):
+        stored = f"results/{job_id}/{lease.attempt}/{name}"
+        site.service.store.put(stored, data)
+        files.append(StoredFile(name, len(data), hashlib.sha256(data).hexdigest(), stored))
+    assert finish(site.service.engine, lease, files)
 
 
 @pytest.fixture(scope="module")
@@ -504,6 +505,37 @@ def test_a_token_that_expires_while_a_job_waits(tab, site):
     ours.page.get_by_text("This head was deleted").wait_for()
 
 
+@pytest.mark.parametrize("state", ["dead", "cancelled"])
+def test_the_headline_of_a_job_fits_its_state(tab, site, state):
+    """After a reload, too: nothing goes on where it was stopped, failed or deleted."""
+    person = site.person()
+    bundle = person.client.post("/bundles", content=a_bundle()).json()["id"]
+    job = person.client.post("/jobs", json={"bundle": bundle}).json()["id"]
+    ours = tab(person)
+    page, goes_on = ours.page, ours.page.get_by_text("You may close this page: the work goes on")
+    ours.signed_in()
+    page.goto(f"{ours.wire.url}/#job/{job}")
+    goes_on.wait_for()
+    ours.heading("The head is being made")
+
+    def ended(title: str) -> None:
+        ours.heading(title)
+        assert page.title() == f"{title} – sansface"
+        assert not goes_on.is_visible()
+        assert not page.get_by_role("button", name="Stop it").is_visible()
+
+    with site.service.writing() as session:
+        session.get_one(Job, job).state = state
+    for _ in range(2):
+        ended("The head was not made")
+        page.reload()
+    person.client.delete(f"/bundles/{bundle}")
+    for _ in range(2):
+        page.reload()
+        page.get_by_text("This head was deleted").wait_for()
+        ended("The head was deleted")
+
+
 def test_a_wrong_password_is_said_and_can_be_corrected(tab):
     ours = tab()
     ours.press("Your heads")
@@ -554,6 +586,21 @@ def test_a_head_deleted_in_another_tab(tab, site):
     assert drawn(one.page) > 2  # what was there is still to be seen
     one.page.reload()
     one.page.get_by_text("This head was deleted").wait_for()
+
+
+@pytest.mark.parametrize("what", ["The report", "Everything"])
+def test_a_download_of_a_head_that_was_deleted_elsewhere(tab, site, what):
+    person = site.person()
+    bundle, job = job_done(site, person)
+    ours = tab(person)
+    ours.signed_in()
+    ours.page.goto(f"{ours.wire.url}/#job/{job}")
+    ours.page.get_by_text("triangles.").wait_for()
+    assert ours.saved(what)
+    person.client.delete(f"/bundles/{bundle}")
+    ours.press(what, exact=True)
+    ours.page.get_by_role("alert").get_by_text("This head was deleted").wait_for()
+    api.expect(ours.page.locator("#said")).not_to_contain_text("is being downloaded")
 
 
 def test_one_button_deletes_everything(tab, site):
@@ -689,6 +736,93 @@ def test_an_upload_that_is_still_looked_at_is_asked_for_in_peace(tab):
     assert bundle == ours.person.client.get("/bundles").json()[0]["id"]
     assert sent == [0, len(data), 0, 0]
     assert took > 2 * 0.75 * SECOND  # twice the offset had not moved
+
+
+def begun(tab: Tab) -> int:
+    """How many uploads the page has begun."""
+    return bytes(tab.wire.sent).count(b"POST /api/v1/uploads ")
+
+
+def test_an_upload_that_is_deleted_elsewhere_is_not_begun_again(tab, ball):
+    """Not by itself: who deletes everything in another tab means this, too."""
+    ours = tab()
+    page, client = ours.page, ours.person.client
+    ours.signed_in()
+    protected(ours, ball)
+
+    def deleted(route: Any) -> None:
+        assert client.delete("/account/data").is_success
+        route.continue_()
+
+    page.route("**/api/v1/uploads/*", deleted, times=1)
+    ours.press("Send exactly this")
+    page.get_by_role("alert").get_by_text(
+        "The upload is no longer there: it was deleted elsewhere"
+    ).wait_for()
+    page.wait_for_timeout(500)
+    assert begun(ours) == 1
+    assert client.get("/bundles").json() == []
+    ours.press("Send exactly this")
+    ours.heading("The head is being made")
+
+
+def test_an_upload_whose_last_answer_is_lost_is_not_lost(tab, ball):
+    ours = tab()
+    ours.signed_in()
+    protected(ours, ball)
+
+    def unheard(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    ours.page.route("**/api/v1/uploads/*", unheard, times=1)
+    ours.press("Send exactly this")
+    ours.heading("The head is being made")
+    assert begun(ours) == 1
+
+
+def test_failed_uploads_do_not_pile_up(tab, site, ball):
+    """What failed goes on, and what was refused or left is deleted, if only before the next one."""
+    ours, uploads = tab(), site.service.uploads
+    page, others = ours.page, uploads.reserved
+    ours.signed_in()
+    protected(ours, ball)
+
+    def fails(status: int) -> None:
+        answer = {"status": status, "body": json.dumps({"detail": f"No, says {status}."})}
+
+        def pieces(route: Any) -> None:
+            if route.request.method == "PATCH":
+                route.fulfill(**answer)
+            else:
+                route.continue_()
+
+        page.route("**/api/v1/uploads/*", pieces)
+        ours.press("Send exactly this")
+        page.get_by_role("alert").get_by_text(f"No, says {status}.").wait_for()
+        page.unroute("**/api/v1/uploads/*")
+
+    fails(500)
+    one = uploads.reserved - others
+    assert one > 0
+    fails(507)
+    assert (uploads.reserved - others, begun(ours)) == (one, 1)
+    fails(422)
+    assert (uploads.reserved, begun(ours)) == (others, 1)
+    fails(500)
+    ours.press("Back", exact=True)
+    waited(page, lambda: uploads.reserved == others)
+    ours.press("Go on to what will be sent")
+    fails(500)
+    ours.wire.cut()
+    ours.press("Back", exact=True)
+    page.wait_for_timeout(500)
+    assert uploads.reserved - others == one  # it could not be said
+    ours.wire.mend()
+    ours.press("Go on to what will be sent")
+    ours.press("Send exactly this")
+    ours.heading("The head is being made")
+    assert (uploads.reserved, begun(ours)) == (others, 4)
 
 
 def test_the_same_bundle_twice_is_one_head(tab, ball):
@@ -944,14 +1078,47 @@ def draw_by_keyboard(tab: Tab) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_browser_without_the_features_needed_says_so(chrome, site):
+@pytest.mark.parametrize(
+    ("without", "says"),
+    [
+        ("delete globalThis.OffscreenCanvas", "This browser lacks reading pictures off the screen"),
+        ("const Old = Worker; globalThis.Worker = class extends Old { constructor(url) { super(url); } }",
+         "This browser lacks module workers. Use a browser of 2023 or later."),
+    ],
+)  # fmt: skip
+def test_a_browser_without_the_features_needed_says_so(chrome, site, without, says):
     context = chrome.new_context()
-    context.add_init_script("delete globalThis.OffscreenCanvas")
+    context.add_init_script(without)
     page = context.new_page()
     page.goto(site.url)
-    page.get_by_text("This browser lacks").wait_for()
+    page.get_by_text(says).wait_for()
     assert page.get_by_role("button", name="Choose").count() == 0
     context.close()
+
+
+def test_what_the_page_can_do_without(tab, site):
+    """Where storage is blocked the token is in the page alone; a stream needs no TextDecoderStream."""
+    person = site.person()
+    _, job = job_done(site, person)
+    ours = tab(person)
+    page = ours.page
+    page.add_init_script("""
+        delete globalThis.TextDecoderStream;
+        for (const name of ["sessionStorage", "localStorage"]) {
+          const get = () => { throw new DOMException("Blocked.", "SecurityError"); };
+          Object.defineProperty(globalThis, name, { get });
+        }
+    """)
+    page.goto(f"{ours.wire.url}/?#job/{job}")  # another address, so that the page is loaded anew
+    page.get_by_role("dialog", name="Sign in").wait_for()
+    ours.sign_in()
+    page.get_by_text("triangles.").wait_for()  # the stream said that it is made
+    page.get_by_role("navigation").get_by_text("Your heads").click()
+    ours.heading("Your heads")
+    ours.press("Sign out")
+    ours.heading("Choose the pictures of a head")
+    ours.press("Your heads")
+    page.get_by_role("dialog", name="Sign in").wait_for()
 
 
 def test_without_webgl_the_head_can_still_be_downloaded(tab, site):

@@ -35,8 +35,8 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-def ask(browser: Browser, body: str) -> Any:
-    return browser.ask(BEGIN + body)
+def ask(browser: Browser, body: str, **given: Any) -> Any:
+    return browser.ask(BEGIN + body, **given)
 
 
 @pytest.mark.parametrize("changed", ["work.changedFrame(one)", "work.changed()"])
@@ -139,3 +139,138 @@ def test_a_mask_that_is_drawn_meanwhile_stays(browser):
         """,
     )
     assert found == [True, None, True]
+
+
+def test_a_mask_that_is_looked_for_is_waited_for(browser):
+    """Whoever asks meanwhile draws the picture with its mask."""
+    found = ask(
+        browser,
+        """
+        one.maskFile = new File([], 'mask.png');
+        const had = [];
+        const both = [1, 2].map(() => work.suggestMask(one).then(() => had.push(one.mask !== null)));
+        await new Promise((go) => setTimeout(go, 50));
+        const early = [asked.length, ...had];
+        await answer(); await Promise.all(both);
+        return [early, had];
+        """,
+    )
+    assert found == [[1], [True, True]]
+
+
+MASKS = """
+const { masks } = await import('/page/steps/masks.js');
+let tasks = 0, most = 0, drawn = 0, hold = null; // cards that are drawn, and the most of them in one task
+const draw = CanvasRenderingContext2D.prototype.drawImage;
+CanvasRenderingContext2D.prototype.drawImage = function (source, ...place) {
+  draw.call(this, source, ...place);
+  if (source !== picture) return;
+  drawn += 1; tasks += 1; most = Math.max(most, tasks);
+  scheduler.postTask(() => { tasks = 0; }, { priority: 'user-blocking' });
+};
+const picture = await createImageBitmap(new ImageData(64, 64));
+const half = () => { const mask = new Mask(64, 64); mask.data.fill(255, 0, 2048); return mask; };
+const frames = Array.from({ length: 30 }, (_, index) => ({
+  name: `${index}.png`, file: new File([], `${index}.png`), mask: null, confirmed: false, version: 0,
+}));
+const leave = new AbortController();
+const said = [];
+const app = {
+  leaving: leave.signal, openModels: null, turns: (_, next) => next,
+  attempt: (does) => (...given) => does(...given).catch((error) => said.push(error.message)),
+  work: {
+    frames, changedFrame: () => {}, look: async () => ({ bitmap: picture }),
+    suggestMask: async (frame) => {
+      if (frame === frames[hold?.at]) await hold.end;
+      frame.mask ??= half();
+    },
+  },
+};
+const seconds = (count) => new Promise((go) => setTimeout(go, 1000 * count));
+const shown = async () => document.body.replaceChildren(...await masks.show(app));
+const until = async (so) => { for (let left = 1000; !so() && left > 0; left--) await seconds(0.01); };
+const cards = () => document.querySelectorAll('.card canvas').length;
+const status = () => document.querySelector('[role=status]').textContent;
+const all = () => [...document.querySelectorAll('button')].find((one) => /^I looked/.test(one.textContent));
+try {
+"""
+ENDED = (
+    "\n} finally { CanvasRenderingContext2D.prototype.drawImage = draw; document.body.replaceChildren(); }"
+)
+
+
+def test_thirty_masks_are_drawn_card_by_card(browser):
+    """So that the page answers meanwhile; and no mask can be confirmed before it was drawn."""
+    found = ask(
+        browser,
+        MASKS
+        + """
+        const seen = [];
+        hold = { at: 20 };
+        hold.end = new Promise((go) => { hold.go = go; });
+        await shown();
+        await until(() => drawn === 20);
+        seen.push(cards(), all().hidden);
+        hold.go();
+        await until(() => status().includes('30 to be looked at'));
+        seen.push(cards(), drawn, most, all().hidden);
+        all().click();
+        seen.push(status(), drawn, frames.every((frame) => frame.confirmed));
+        drawn = 0;
+        await shown(); // seen again
+        await until(() => drawn === 30);
+        return [...seen, most, said];
+        """
+        + ENDED,
+    )
+    assert found == [20, True, 30, 30, 1, False, "Every mask is confirmed.", 30, True, 1, []]
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_stale_pass_over_the_masks_draws_nothing(browser, newer):
+    """Where files are added meanwhile, a newer pass draws them all; a step that was left draws none."""
+    found = ask(
+        browser,
+        MASKS
+        + """
+        hold = { at: 10 };
+        hold.end = new Promise((go) => { hold.go = go; });
+        await shown();
+        await until(() => drawn === 10);
+        const add = () => {
+          const chosen = new DataTransfer();
+          chosen.items.add(new File([], '3_mask.png'));
+          const input = document.querySelector('input[type=file]');
+          input.files = chosen.files;
+          input.dispatchEvent(new Event('change'));
+        };
+        if (newer) add(); else leave.abort();
+        await seconds(0.3);
+        const waits = drawn;
+        hold.go();
+        await seconds(1);
+        return [waits, drawn, cards(), said];
+        """
+        + ENDED,
+        newer=newer,
+    )
+    assert found == ([20, 40, 30, []] if newer else [10, 10, 10, []])
+
+
+def test_a_mask_that_cannot_be_read_does_not_keep_the_others_from_being_drawn(browser):
+    found = ask(
+        browser,
+        MASKS
+        + """
+        const { suggestMask } = app.work;
+        app.work.suggestMask = async (frame) => {
+          if (frame === frames[3]) throw new Error('That is no mask.');
+          await suggestMask(frame);
+        };
+        await shown();
+        await until(() => said.length);
+        return [cards(), status().includes('29 to be looked at'), said];
+        """
+        + ENDED,
+    )
+    assert found == [30, True, ["That is no mask."]]

@@ -21,8 +21,9 @@ WHO = {
     "naive": "enrolled with clear photographs, the recogniser as it is; the probe is shown as it was "
     "uploaded, or as dark lines on white",
     "outlines": "cuts people out of his own gallery, and fits linear models on the shapes of their outlines",
-    "parrot": "protects his own gallery in the same way, and fits linear models on it; besides, he teaches a "
-    "student that sees protected faces of others what recognisers say of the clear ones",
+    "parrot": "protects his own gallery in the same way, and fits linear models on it; besides, unless the "
+    "audit was told not to, he teaches a student that sees protected faces of others what recognisers say of "
+    "the clear ones",
     "reverse": "a network that has seen other people beside their protected pictures draws the face back",
     "search": "goes on from there until the picture explains what was uploaded",
 }
@@ -32,8 +33,8 @@ def report(found: Audit) -> str:
     """HTML, self-contained."""
     best = found.strongest.named.rank1.misses
     low, high = found.chance
-    within = best.low <= high
-    verdict = "within what guessing gives" if within else "more than guessing"
+    verdict = "more than guessing" if best.value > high else "within what guessing gives"
+    seen = found.strongest_of_all
     settings = found.protection
     told = (
         f"outlines alone, of {settings.resolution} pixels; eyes {found.eyes:.1f} pixels apart"
@@ -67,6 +68,7 @@ def report(found: Audit) -> str:
         f"<p><strong>{html.escape(found.sentence())}</strong></p>",
         f"<p>That is {verdict}: of {found.probes} tries, guesses name {100 * low:.1f} to {100 * high:.1f} % "
         "rightly in 95 of 100 audits. In brackets everywhere: 95 % intervals over people.</p>",
+        *([] if seen is found.strongest else [f"<p><strong>{html.escape(found.fused())}</strong></p>"]),
         f"<p>{GEOMETRY} That was measured once, on rendered heads, and is no part of this audit.</p>",
         f"<p>How pictures were protected: {html.escape(told)}.</p>",
         "<h2>Attacks</h2>",
@@ -88,13 +90,16 @@ def report(found: Audit) -> str:
         ),
         "<p>* too few pairs to calibrate that rate well.</p>",
         "<h2>What was not tried</h2>",
-        "<p>Nothing was measured of the person in the bundle: the people here are others, without masks, and "
-        "photographed from the front. No attack here was made on masks, neutral pictures or a reconstructed "
-        "head. An attacker with more data of his own, or with more time, may reach more than these "
-        "did.</p>",
+        "<p>Nothing was measured of the person in the bundle: the people here are others, photographed from "
+        f"the front. No attack here was made on {_not_attacked(found)}neutral pictures or a reconstructed "
+        "head. An attacker with more data of his own, or with more time, may reach more than these did.</p>",
         f"<p>Photographs that could not be used: {html.escape(_counts(found.left_out))}.</p>",
     ]
     return page("audit", body, FOOTER)
+
+
+def _not_attacked(found: Audit) -> str:
+    return "" if any(attack.attacker == "outlines" for attack in found.attacks) else "masks, "
 
 
 def _skin(found: Audit) -> list[str]:

@@ -81,6 +81,20 @@ class Audit:
         """Of those that see one picture."""
         return strongest(self.attacks, self.probes)
 
+    @property
+    def strongest_of_all(self) -> Attack:
+        """Those that see all pictures of a person at once among them."""
+        return max([self.strongest, *self.attacks], key=lambda attack: attack.named.rank1.misses.value)
+
+    def fused(self) -> str:
+        """Of the strongest that sees more than one picture, in one sentence."""
+        best = self.strongest_of_all
+        rate = best.named.rank1.misses
+        return (
+            f"With all pictures of a person at once, as a bundle has them, it is {100 * rate.value:.1f} % "
+            f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}] ({best.attacker}, {best.with_what})."
+        )
+
     def sentence(self) -> str:
         """What a user should know, in one sentence."""
         best = self.strongest
@@ -92,7 +106,13 @@ class Audit:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Plain JSON. People and their photographs are counted from 1, as on the page."""
+        controls = {name: asdict(found) for name, found in self.controls.items()}
+        for found in controls.values():
+            found["strangers"] = [[1 + number for number in one] for one in found["strangers"]]
+        attacks = [asdict(attack) for attack in self.attacks]
+        for attack in attacks:
+            attack["named"]["worst"] = [[1 + person, share] for person, share in attack["named"]["worst"]]
         return {
             "sentence": self.sentence(),
             "protection": asdict(self.protection),
@@ -100,8 +120,8 @@ class Audit:
             "people": self.people,
             "probes": self.probes,
             "chance": {"rank1": 1 / self.people, "low": self.chance[0], "high": self.chance[1]},
-            "controls": {name: asdict(found) for name, found in self.controls.items()},
-            "attacks": [asdict(attack) for attack in self.attacks],
+            "controls": controls,
+            "attacks": attacks,
             "skin": [asdict(third) for third in self.skin],
             "left_out": dict(self.left_out),
         }

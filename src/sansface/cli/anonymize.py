@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from sansface.cli.words import Flag, Out, check_free, numbered_pngs
+from sansface.cli.words import Flag, Out, check_free, leave_out, numbered_pngs, say_left_out
 from sansface.errors import SansfaceError
 from sansface.extras import require
 
@@ -72,22 +72,26 @@ class Anonymize:
         if self.register is not None and self.register.exists():
             enrolled = _read_register(self.register, recognition)
         outs, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
+        refused = 0
         for photograph, path in zip(self.photographs, outs, strict=True):
-            original = decode_rgb(photograph, "photograph")
             try:
+                original = decode_rgb(photograph, "photograph")
                 # The generator decides which pixels the light is fitted to, and nothing of who is seen.
                 ready, subjects = kfaar.subjects(original, tools, np.random.default_rng(0), self.cover)
                 done: Anonymized = keyed.anonymize(
                     ready, subjects, key, recognition, enrolled, self.new, self.renew
                 )
             except SansfaceError as error:
-                raise SansfaceError(f"{photograph}: {error}") from error
+                refused += 1
+                leave_out(photograph, path, error, only=len(outs) == 1)
+                continue
             data = png(done.picture) if sealing is None else seal(original, done.picture, sealing)
             write_private(path, data)
             if self.register is not None:
                 enrolled = done.register
                 write_register(enrolled, self.register)
             print(f"{path}: {_told(done, self.register is not None)}")
+        say_left_out(refused, len(outs))
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,11 @@ def _recognition(name: str, threshold: float | None) -> "Recognition":
     from sansface.recognise.registry import recogniser
 
     used = recogniser(name)
-    limits = LIMITS.get(used.digest) if threshold is None else Limits(threshold, threshold, threshold)
+    limits = LIMITS.get(used.digest)
+    if threshold is not None and limits is not None:  # a stricter match must not hide less
+        limits = Limits(threshold, max(threshold, limits.apart), min(threshold, limits.virtual))
+    elif threshold is not None:
+        limits = Limits(threshold, threshold, threshold)
     if limits is None:
         raise SansfaceError(f"no threshold of {name} is known; give one with --threshold.")
     return Recognition(used, Yunet(), limits)

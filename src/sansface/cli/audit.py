@@ -48,7 +48,8 @@ class Audit:
     device: str = "auto"
     """On which networks are trained: auto, cpu, cuda ..."""
     fail_above: float | None = None
-    """Exit code 3 if the strongest attacker names more than this share of probes rightly, 0 to 1."""
+    """Exit code 3 if the strongest attacker, of single pictures or of all of a person at once, names more
+    than this share rightly, 0 to 1."""
     overwrite: Flag = False
     """Replace an earlier audit in the folder."""
 
@@ -70,6 +71,8 @@ class Audit:
 
         if self.fail_above is not None and not 0 <= self.fail_above <= 1:
             raise SansfaceError(f"--fail-above {self.fail_above:g} is no share; give 0 to 1.")
+        if self.seed < 0 or self.photographs < 2:
+            raise SansfaceError("--seed is 0 or more, and --photographs 2 or more; correct them.")
         if not self.recogniser:
             raise SansfaceError("no recogniser is named, and without one nothing is proved; name one.")
         settings = AuditSettings(
@@ -103,7 +106,9 @@ class Audit:
         write_text(out / "report.html", report(found))
         print(found.sentence())
         print(f"report: {out / 'report.html'}")
-        share = found.strongest.named.rank1.misses.value
+        if found.strongest_of_all is not found.strongest:
+            print(found.fused())
+        share = found.strongest_of_all.named.rank1.misses.value
         if self.fail_above is not None and share > self.fail_above:
             print(f"that is more than the {100 * self.fail_above:g} % of --fail-above.")
             raise SystemExit(3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from sansface.cli.words import Flag, Out, check_free, numbered_pngs
+from sansface.cli.words import Flag, Out, check_free, leave_out, numbered_pngs, say_left_out
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.progress import progress_bar
@@ -65,20 +65,25 @@ class Deidentify:
             self._film()
             return
         places, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
+        refused = 0
         with progress_bar("changing faces") as show:
             for number, (path, place) in enumerate(zip(self.photographs, places, strict=True)):
-                photograph = decode_rgb(path, "photograph")
                 entropy = secrets.randbits(256) if self.seed is None else [self.seed, number]
                 rng = np.random.default_rng(entropy)
                 try:
+                    photograph = decode_rgb(path, "photograph")
                     done = ideudemon.deidentify(photograph, tools, rng, self.strength, self.cover)
                 except SansfaceError as error:
-                    raise SansfaceError(f"{path}: {error}") from error
+                    refused += 1
+                    leave_out(path, place, error, only=len(places) == 1)
+                    continue
                 write_png(place, done.photograph)
                 show((number + 1) / len(places))
                 told = f"{done.faces} changed" + (f", {done.covered} covered" if done.covered else "")
                 print(f"{place}: faces: {told}")
-        print(f"{len(places)} in {time.monotonic() - began:.1f} s. De-identified is not anonymous.")
+        changed = len(places) - refused
+        print(f"{changed} in {time.monotonic() - began:.1f} s. De-identified is not anonymous.")
+        say_left_out(refused, len(places))
 
     def _film(self) -> None:
         import numpy as np

@@ -1,5 +1,6 @@
 """Words that several verbs share: types of options, and what they check before any work."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,6 +41,29 @@ def numbered_pngs(out: Path, count: int, overwrite: bool) -> list[Path]:
         raise SansfaceError(f"{out} would be a folder; name a file .png, or a folder without that.")
     folder = fresh_folder(out, overwrite)
     return [folder / f"{number:03d}.png" for number in range(count)]
+
+
+def leave_out(path: Path, place: Path, error: SansfaceError, only: bool) -> None:
+    """Say on the screen why one photograph of several has no result, and that no older one stands for it.
+
+    Raises:
+        SansfaceError: it is the only one.
+    """
+    said = str(error) if str(path) in str(error) else f"{path}: {error}"
+    if only:
+        raise SansfaceError(said) from error
+    print(f"error: {said}", file=sys.stderr)
+    place.unlink(missing_ok=True)
+
+
+def say_left_out(refused: int, count: int) -> None:
+    """At the end, so that the exit code is not 0.
+
+    Raises:
+        SansfaceError: some were left out.
+    """
+    if refused:
+        raise SansfaceError(f"{refused} of {count} photographs have no result; above stands why, for each.")
 
 
 def check_two(one: Path, other: Path) -> None:

@@ -10,8 +10,9 @@ const PATIENCE = 60_000; // of one request without an answer, ms
 const SILENCE = 45_000; // of a stream that sends a line every 15 s, ms
 const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => 1000 * seconds);
 const AGAIN = [408, 429, 502, 503, 504];
-const RESTARTS = 5;
 const TOKEN = "sansface-token";
+const VANISHED = `The upload is no longer there: it was deleted elsewhere, or nothing came for too long. "Send exactly this" sends it again.`;
+const session = storage();
 
 /** What the server said no to; `status` is HTTP's. */
 export class Refusal extends Error {
@@ -31,17 +32,18 @@ export class Api {
    */
   constructor(signIn, tell = () => {}) {
     Object.assign(this, { signIn, tell, asking: null, told: false });
+    this.begun = null; // {id, digest} of an upload that the server holds a part of; without digest it does not go on
   }
 
   get signedIn() {
-    return sessionStorage.getItem(TOKEN) !== null;
+    return session.getItem(TOKEN) !== null;
   }
 
   /** Get a token for a name and a password; it stays in this tab's session. */
   async enter(name, password) {
     const answer = await this.#once("POST", "tokens", { json: { name, password }, open: true });
     const { id, token } = await answer.json();
-    sessionStorage.setItem(TOKEN, JSON.stringify({ id, token }));
+    session.setItem(TOKEN, JSON.stringify({ id, token }));
   }
 
   /** Give the token back; it is forgotten here even if the server cannot be reached. */
@@ -52,7 +54,7 @@ export class Api {
     } catch (error) {
       if (!(error instanceof Refusal || error instanceof Lost)) throw error;
     } finally {
-      sessionStorage.removeItem(TOKEN);
+      this.#forget();
     }
   }
 
@@ -79,28 +81,36 @@ export class Api {
   }
 
   /**
-   * Send a bundle, in chunks that go on where the connection broke.
+   * Send a bundle, in chunks that go on where the connection broke. After a failure the next call goes on with what
+   * the server still holds of the same bytes; what was refused, or left by the signal, is deleted there.
    * @param {Uint8Array} bytes
    * @param {string} digest its SHA-256 in hexadecimal
    * @param {(done: number) => void} progress bytes that have arrived
    * @param {AbortSignal} signal
    * @returns {Promise<string>} the bundle's id; at once if the server has it already
+   * @throws {Refusal} also where the upload vanished meanwhile: whoever deleted it does not find it sent again
    */
   async upload(bytes, digest, progress, signal) {
-    for (let began = 1; ; began++) {
-      let at = await this.post("uploads", { size: bytes.length, sha256: digest }, { signal });
-      const id = at.id;
-      try {
-        while (!at.bundle) {
-          progress(at.offset);
-          at = await this.#chunk(id, bytes, at.offset, signal);
-        }
-        progress(bytes.length);
-        return at.bundle.id ?? at.bundle;
-      } catch (error) {
-        // After a long time without a connection the server has forgotten the beginning.
-        if (!(error instanceof Refusal && error.status === 404 && began < RESTARTS)) throw error;
+    try {
+      let at = await this.#begin(bytes.length, digest, signal);
+      const id = this.begun?.id;
+      while (!at.bundle) {
+        progress(at.offset);
+        at = await this.#chunk(id, bytes, at.offset, signal);
       }
+      this.begun = null;
+      progress(bytes.length);
+      return at.bundle.id ?? at.bundle;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.status !== 404) {
+        if (error.status < 500 && ![401, 429].includes(error.status)) await this.#abandon();
+        throw error;
+      }
+      this.begun = null;
+      const there = (await this.get("bundles", { signal })).find((bundle) => bundle.digest === digest);
+      if (!there) throw new Refusal(404, VANISHED);
+      return there.id; // all of it had come, and only the answer was lost
     }
   }
 
@@ -131,6 +141,34 @@ export class Api {
       }
       await pause(PAUSES[0], signal);
     }
+  }
+
+  /** Go on with what the server holds of these bytes, or begin. */
+  async #begin(size, digest, signal) {
+    if (this.begun?.digest === digest) {
+      try {
+        return await this.get(`uploads/${this.begun.id}`, { signal });
+      } catch (error) {
+        if (error.status !== 404) throw error;
+      }
+    } else await this.#abandon();
+    const at = await this.post("uploads", { size, sha256: digest }, { signal });
+    this.begun = at.bundle ? null : { id: at.id, digest };
+    signal?.addEventListener("abort", () => this.begun?.id === at.id && this.#abandon(), { once: true });
+    return at;
+  }
+
+  /** Have the server forget what was begun; if it cannot be reached, before the next upload. */
+  async #abandon() {
+    const { begun } = this;
+    if (!begun) return;
+    begun.digest = null;
+    try {
+      await this.#once("DELETE", `uploads/${begun.id}`);
+    } catch (error) {
+      if (error instanceof Lost) return;
+    }
+    if (this.begun === begun) this.begun = null;
   }
 
   async #chunk(id, bytes, offset, signal) {
@@ -187,6 +225,7 @@ export class Api {
 
   /** One request; throws Lost, or Refusal with the server's sentence. */
   async #once(method, path, { json, body, headers = {}, signal, open = false, stream = false } = {}) {
+    signal?.throwIfAborted();
     const token = this.#token();
     if (!open && !token) throw new Refusal(401, "You are signed out; sign in to go on.");
     const stop = new AbortController();
@@ -226,20 +265,21 @@ export class Api {
 
   #token() {
     try {
-      return JSON.parse(sessionStorage.getItem(TOKEN));
+      return JSON.parse(session.getItem(TOKEN));
     } catch {
       return null;
     }
   }
 
   #forget() {
-    sessionStorage.removeItem(TOKEN);
+    session.removeItem(TOKEN);
   }
 }
 
 /** Events of a stream: {event, data}; throws Lost when it breaks or falls silent. */
 async function* serverSentEvents(body, signal) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
   let rest = "";
   try {
     for (;;) {
@@ -247,7 +287,7 @@ async function* serverSentEvents(body, signal) {
       const silence = new Promise((_, fail) => { timer = setTimeout(() => fail(new Lost()), SILENCE); });
       const { done, value } = await read(Promise.race([reader.read(), silence]), signal).finally(() => clearTimeout(timer));
       if (done) return;
-      rest += value.replaceAll("\r", "");
+      rest += decoder.decode(value, { stream: true }).replaceAll("\r", "");
       for (let end; (end = rest.indexOf("\n\n")) >= 0; rest = rest.slice(end + 2)) {
         const fields = { event: "message", data: "" };
         for (const line of rest.slice(0, end).split("\n")) {
@@ -293,4 +333,16 @@ function pause(milliseconds, signal) {
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && end(go)(), options);
     signal?.addEventListener("abort", end(() => stop(signal.reason)), options);
   });
+}
+
+/** Where the token is kept: in the tab's session, or in this page alone where the browser blocks that. */
+function storage() {
+  try {
+    sessionStorage.setItem("sansface", "");
+    sessionStorage.removeItem("sansface");
+    return sessionStorage;
+  } catch {
+    const page = new Map();
+    return { getItem: (key) => page.get(key) ?? null, setItem: (key, value) => page.set(key, value), removeItem: (key) => page.delete(key) };
+  }
 }

@@ -74,12 +74,12 @@ export class App {
     const first = this.now === null;
     this.now = name;
     const step = this.all.get(name);
-    const heading = element("h2", { tabindex: -1 }, step.title);
+    this.heading = element("h2", { tabindex: -1 });
+    this.entitle(step.title);
     this.troubles = element("div", { class: "troubles", role: "alert" });
-    this.root.replaceChildren(heading, this.troubles);
+    this.root.replaceChildren(this.heading, this.troubles);
     this.#list();
     this.say("");
-    document.title = `${step.title} – sansface`;
     this.#remember();
     try {
       const nodes = await step.show(this);
@@ -90,9 +90,15 @@ export class App {
       this.trouble(error);
     }
     if (!first) {
-      heading.focus();
+      this.heading.focus();
       scrollTo({ top: 0 });
     }
+  }
+
+  /** Give the step another headline than its own. */
+  entitle(title) {
+    this.heading.textContent = title;
+    document.title = `${title} – sansface`;
   }
 
   /** Say something that changes by itself, such as progress, to those who hear the page. */
@@ -164,9 +170,22 @@ export class App {
   }
 }
 
-/** One sentence where the browser lacks what the page cannot do without, else null. */
-export function missing() {
+/**
+ * One sentence where the browser lacks what the page cannot do without, else null.
+ * @param {boolean} modules does the page need workers that are modules?
+ */
+export function missing(modules = true) {
   const lacking = missingFeatures();
+  if (modules && !moduleWorkers()) lacking.push("This browser lacks module workers.");
   if (!globalThis.HTMLDialogElement) lacking.push("This browser lacks dialogs.");
   return lacking.length ? `${lacking[0]} Use a browser of 2023 or later.` : null;
+}
+
+/** Whether workers may be modules: a browser that knows of it asks for the type, before it refuses the address. */
+function moduleWorkers() {
+  let asked = false;
+  try {
+    new Worker("https://[", { get type() { asked = true; return "module"; } }).terminate();
+  } catch { /* it is no address */ }
+  return asked;
 }

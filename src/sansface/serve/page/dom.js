@@ -57,6 +57,11 @@ export function save(name, data, type = "application/octet-stream") {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
+/** Let the browser answer to the user before more is done. */
+export function breath() {
+  return globalThis.scheduler?.yield?.() ?? new Promise((go) => setTimeout(go));
+}
+
 let dialogs = 0; // sign-in may come over another one, so each has a heading of its own
 
 /**

@@ -14,7 +14,7 @@ import { roles } from "./steps/roles.js";
 import { keep } from "./steps/send.js";
 import { WORKER } from "./worker_source.js";
 
-const lacking = missing();
+const lacking = missing(false); // its one worker is a script
 if (lacking) document.getElementById("step").replaceChildren(element("p", { class: "warn" }, lacking));
 else {
   const address = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));

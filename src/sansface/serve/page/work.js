@@ -63,10 +63,12 @@ export class Work {
     frame.reduced = null;
   }
 
-  /** Find a frame's mask: a file's, else the picture's own alpha; to be confirmed by the user. */
+  /** Find a frame's mask, once: a file's, else the picture's own alpha; to be confirmed by the user. */
   async suggestMask(frame) {
-    if (frame.mask || frame.maskSeen) return;
-    frame.maskSeen = true;
+    if (!frame.mask) await (frame.maskSeen ||= this.#findMask(frame));
+  }
+
+  async #findMask(frame) {
     const { file, maskFile, version } = frame;
     const found = maskFile ? maskOfPicture((await this.look(maskFile)).bitmap) : await maskOfAlpha(file, (await this.look(file)).bitmap);
     if (frame.version === version) frame.mask = found;

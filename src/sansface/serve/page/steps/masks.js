@@ -1,6 +1,6 @@
 /** Masks: what of each picture is the head. Nobody's mask is taken for right before the user has seen it. */
 
-import { button, count, element, fileChooser } from "../dom.js";
+import { breath, button, count, element, fileChooser } from "../dom.js";
 import { Mask, drawMasked } from "../mask.js";
 import { editMask } from "../mask_editor.js";
 import { fileOf } from "../work.js";
@@ -14,14 +14,17 @@ export const masks = {
     const told = element("p", { role: "status", class: "strong" });
     const next = button("Go on and protect", () => app.go("protect"), "first");
     const cards = [];
+    let pass = 0; // counted up with every look at all masks: an older one ends where it is
     const all = button("I looked: these masks are right", () => {
-      for (const frame of work.frames) frame.confirmed ||= Boolean(frame.mask?.usable);
-      cards.forEach((one) => one.refresh());
+      for (const one of cards) {
+        one.frame.confirmed ||= one.seen();
+        one.tell();
+      }
       refresh();
     });
     const refresh = () => {
       const confirmed = work.frames.filter((frame) => frame.confirmed).length;
-      const suggested = work.frames.filter((frame) => frame.mask?.usable && !frame.confirmed).length;
+      const suggested = cards.filter((one) => one.seen() && !one.frame.confirmed).length;
       const drawn = work.frames.length - confirmed - suggested;
       told.textContent = confirmed === work.frames.length
         ? "Every mask is confirmed."
@@ -42,12 +45,17 @@ export const masks = {
       await suggest();
     });
     const suggest = async () => {
+      const own = ++pass;
+      let failed = null;
       for (const one of cards) {
-        await work.suggestMask(one.frame);
-        if (leaving.aborted) return;
-        one.refresh();
+        await breath();
+        if (leaving.aborted || pass !== own) return;
+        await work.suggestMask(one.frame).catch((error) => { failed ??= error; });
+        if (leaving.aborted || pass !== own) return;
+        await one.draw().catch((error) => { failed ??= error; });
       }
       refresh();
+      if (failed) throw failed;
     };
     const byModel = button("Draw missing masks by the model", app.attempt(async () => {
       byModel.disabled = true;
@@ -61,7 +69,7 @@ export const masks = {
           if (!lacks(one.frame) || !mask.usable) continue; // drawn meanwhile, or nobody is seen
           Object.assign(one.frame, { mask, drawn: true });
           work.changedFrame(one.frame);
-          one.refresh();
+          await one.draw();
         }
       } finally {
         byModel.disabled = false;
@@ -91,32 +99,38 @@ function card(app, frame, changed) {
     if (!mask) return;
     Object.assign(frame, { mask, drawn: true, confirmed: true });
     app.work.changedFrame(frame);
-    refresh();
+    await draw();
     changed();
   }));
   const confirm = button("Right", () => {
     frame.confirmed = true;
-    refresh();
+    tell();
     changed();
     edit.focus();
   });
   confirm.setAttribute("aria-label", `The mask of ${frame.name} is right`);
-  const refresh = app.attempt(async () => {
+  let drawn = null;
+  const seen = () => drawn !== null && drawn === frame.mask && drawn.usable;
+  const draw = async () => {
     const { bitmap } = await app.work.look(frame.file);
     const canvas = element("canvas", { role: "img", "aria-label": `${frame.name}, background blue` });
     const mask = frame.mask ?? { width: bitmap.width, height: bitmap.height, data: new Uint8Array(bitmap.width * bitmap.height) };
     [canvas.width, canvas.height] = [mask.width, mask.height];
     drawMasked(canvas.getContext("2d"), bitmap, mask);
     shown.replaceChildren(canvas);
-    const usable = Boolean(frame.mask?.usable);
+    drawn = frame.mask;
+    tell();
+  };
+  const tell = () => {
+    const usable = seen();
     state.textContent = frame.confirmed ? "confirmed" : usable ? "look at it" : "no mask yet";
     state.className = frame.confirmed ? "good" : "warn";
     confirm.hidden = frame.confirmed || !usable;
     edit.textContent = usable ? "Change" : "Draw";
     edit.setAttribute("aria-label", `${edit.textContent} the mask of ${frame.name}`);
-  });
-  refresh();
+  };
+  tell();
   const made = element("div", { class: "card", role: "group", "aria-label": frame.name },
     element("p", { class: "name" }, frame.name), shown, element("p", {}, state), element("div", { class: "actions" }, confirm, edit));
-  return { element: made, frame, refresh };
+  return { element: made, frame, draw, tell, seen };
 }

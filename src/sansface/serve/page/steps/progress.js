@@ -2,6 +2,9 @@
 
 import { ask, button, element } from "../dom.js";
 
+/** Headlines where the work does not go on. */
+const ENDED = { done: "The head is made", dead: "The head was not made", cancelled: "The head was not made" };
+
 export const progress = {
   name: "progress",
   title: "The head is being made",
@@ -15,33 +18,34 @@ export const progress = {
         await app.api.post(`jobs/${app.job}/cancel`);
       }
     }));
+    const goesOn = element("p", { hidden: true }, "You may close this page: the work goes on, and the head will be among your heads.");
     const show = (job) => {
-      const { done = 0, note = "", seconds_left: left = null } = job.progress ?? {};
-      if (job.state === "running" && job.progress) bar.value = done;
+      const ended = job === null ? "The head was deleted" : ENDED[job.state];
+      if (ended) app.entitle(ended);
+      goesOn.hidden = stop.hidden = bar.hidden = Boolean(ended);
+      const { done = 0, note = "", seconds_left: left = null } = job?.progress ?? {};
+      if (job?.state === "running" && job.progress) bar.value = done;
       else bar.removeAttribute("value");
-      line.textContent = words(job, done);
-      more.textContent = [note, left === null ? "" : `${time(left)} left`].filter(Boolean).join(", ");
-      app.say(`${line.textContent} ${left === null ? "" : `${time(left)} left.`}`);
+      line.textContent = job ? words(job, done) : "";
+      more.textContent = ended ? "" : [note, left === null ? "" : `${time(left)} left`].filter(Boolean).join(", ");
+      app.say([line.textContent, ended || left === null ? "" : `${time(left)} left.`].filter(Boolean).join(" "));
     };
-    queueMicrotask(app.attempt(() => follow(app, show, () => { stop.hidden = bar.hidden = true; })));
+    queueMicrotask(app.attempt(() => follow(app, show)));
     return [
-      element("p", {}, "You may close this page: the work goes on, and the head will be among your heads."),
-      bar, line, more,
+      goesOn, bar, line, more,
       app.turns(null, element("div", { class: "actions" }, stop, button("Your heads", () => app.go("heads")))),
     ];
   },
 };
 
-async function follow(app, show, ended) {
+async function follow(app, show) {
   for await (const job of app.api.events(app.job, app.leaving)) {
+    show(job);
     if (job === null) {
-      ended();
       return app.trouble("This head was deleted, perhaps in another tab.", button("Your heads", () => app.go("heads")));
     }
-    show(job);
     if (job.state === "done") return app.go("result");
     if (job.state === "dead" || job.state === "cancelled") {
-      ended();
       const again = button("Start it again", app.attempt(async () => {
         await app.api.post("jobs", { bundle: job.bundle, preset: job.preset, seed: job.seed });
         await app.go("progress");

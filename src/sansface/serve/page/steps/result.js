@@ -8,6 +8,7 @@ import { Viewer } from "../viewer.js";
 import { inWords, measuring } from "./measuring.js";
 
 const MESH = "mesh.ply";
+const REPORT = "report.html";
 
 export const result = {
   name: "result",
@@ -15,11 +16,14 @@ export const result = {
   short: "Head",
   async show(app) {
     const { api, leaving } = app;
-    const job = await found(app, () => api.get(`jobs/${app.job}`, { signal: leaving }));
-    if (!job) return [app.turns(null, button("Your heads", () => app.go("heads"), "first"))];
-    const { digest } = await api.get(`bundles/${job.bundle}`, { signal: leaving });
+    const there = await found(app, async () => {
+      const job = await api.get(`jobs/${app.job}`, { signal: leaving });
+      const { digest } = await api.get(`bundles/${job.bundle}`, { signal: leaving });
+      return { job, digest, bytes: await api.file(job.id, MESH) };
+    });
+    if (!there) return [app.turns(null, button("Your heads", () => app.go("heads"), "first"))];
+    const { job, digest, bytes } = there;
     const frame = () => app.waysBack.get(digest) ?? null;
-    const bytes = await api.file(job.id, MESH);
     const mesh = readPly(bytes.buffer);
     leaving.throwIfAborted(); // of a step that was left nobody would close the viewer
     watch(app, leaving);
@@ -36,7 +40,7 @@ export const result = {
       element("h3", {}, "Download"),
       element("div", { class: "actions" },
         button("The mesh", () => save(MESH, bytes)), own,
-        button("The report", app.attempt(async () => save("report.html", await file(app, job, "report.html"), "text/html"))),
+        job.files.some(({ name }) => name === REPORT) ? button("The report", app.attempt(() => report(app, job))) : null,
         button("Everything", app.attempt(() => everything(app, job, mesh, frame())))),
       element("h3", {}, "Delete"),
       element("p", {}, `It is deleted by itself on ${new Date(1000 * job.expires).toLocaleDateString("en-GB", { dateStyle: "long" })}.`),
@@ -84,15 +88,23 @@ function watch(app, leaving) {
   addEventListener("focus", seen, { signal: leaving });
 }
 
+/** A file of the head; null, and said so, where the head was deleted. */
 function file(app, job, name) {
-  return app.api.file(job.id, name);
+  return found(app, () => app.api.file(job.id, name));
+}
+
+async function report(app, job) {
+  const data = await file(app, job, REPORT);
+  if (data) save(REPORT, data, "text/html");
 }
 
 async function everything(app, job, mesh, frame) {
   const members = [];
   for (const { name } of job.files) {
     app.say(`${name} is being downloaded.`);
-    members.push([name, await file(app, job, name)]);
+    const data = await file(app, job, name);
+    if (!data) return app.say("");
+    members.push([name, data]);
   }
   if (frame) members.push(["mesh-own.ply", writePly(inWorld(mesh, frame))]);
   save("head.zip", packed(members), "application/zip");

@@ -355,7 +355,7 @@ def test_tables_and_curves(by, tmp_path: Path):
 
 
 def test_a_row_by_the_recogniser_that_a_method_was_tuned_with_says_so(by, monkeypatch):
-    kinds = {"blur": replace(tables.KINDS["blur"], calibrated_by="eyes")}
+    kinds = {"blur": replace(tables.KINDS["blur"], calibrated_by=("eyes",))}
     monkeypatch.setattr(tables, "KINDS", kinds)
     columns, lines = tables.papers({"blur 0.1": measure(patterns.another, by)})
     said = dict(zip(columns, lines[0], strict=True))

@@ -34,8 +34,7 @@ class Kind:
         strengths: those of its curve, ascending; more hides more.
         unit: what the strength means.
         random: two runs on one photograph differ.
-        calibrated_by: name of the recogniser with which it was tuned, whose scores prove nothing; empty for
-            none.
+        calibrated_by: names of recognisers with which it was tuned, whose scores prove less.
     """
 
     make: Callable[[float], Method]
@@ -43,7 +42,7 @@ class Kind:
     strengths: tuple[float, ...]
     unit: str
     random: bool = False
-    calibrated_by: str = ""
+    calibrated_by: tuple[str, ...] = ()
 
 
 def ideudemon(carry: bool = True, relight: bool = True, hair: bool = True) -> Callable[[float], Method]:
@@ -69,7 +68,14 @@ def _tools() -> "Tools":
     return Tools()
 
 
-IDEUDEMON = (1.0, (0.25, 0.5, 0.75, 1.0, 1.25, 1.5), "of the noise", True)
+# The noise's strength was set looking at both recognisers' scores (docs/deidentify.md).
+IDEUDEMON = (
+    1.0,
+    (0.25, 0.5, 0.75, 1.0, 1.25, 1.5),
+    "of the noise",
+    True,
+    ("edgeface", "mobilefacenet"),
+)
 KINDS: dict[str, Kind] = {
     "ideudemon": Kind(ideudemon(), *IDEUDEMON),
     "ideudemon without carrying": Kind(ideudemon(carry=False), *IDEUDEMON),
@@ -89,7 +95,7 @@ class KeyedKind:
 
     Attributes:
         make: with nobody enrolled.
-        calibrated_by: as for `Kind`.
+        calibrated_by: name of the recogniser that guides it, whose scores prove nothing.
     """
 
     make: Callable[[], KeyedMethod]

@@ -58,13 +58,13 @@ def papers(rows: Mapping[str, Row]) -> tuple[Sequence[str], Cells]:
     )
     lines = []
     for name, row in rows.items():
-        tuned = "" if name == CLEAR else KINDS[_kind(name)].calibrated_by
+        tuned = () if name == CLEAR else KINDS[_kind(name)].calibrated_by
         for one in row.scored:
-            note = " (tuned on it)" if one.recogniser == tuned else ""
+            note = " (tuned on it)" if one.recogniser in tuned else ""
             lines.append(
                 [
                     name,
-                    tuned or "–",
+                    ", ".join(tuned) or "–",
                     one.recogniser + note,
                     f"{one.distance:.3f}",
                     f"{one.limit:.3f}",

@@ -306,7 +306,7 @@ def test_noise_and_gains_are_drawn_anew(browser, ball):
             ratio = after.values()[bright] / before.values()[bright]
             np.testing.assert_allclose(ratio, np.median(ratio), rtol=5e-3)
             gains.append(round(float(np.median(ratio)), 3))
-    assert len(set(gains)) == 5
+    assert len(set(gains)) >= 3  # of five draws two may agree to three digits, once in fifty
     assert 0.49 < min(gains) <= max(gains) < 1.01
     noisy = decode(protected(browser, ball, **SMALL, bits=16, noise=0.01)["bytes"])
     assert (noisy.noise, noisy.gain, decode(one).gain) == (0.01, False, True)

@@ -34,7 +34,7 @@ def report(found: Audit) -> str:
     best = found.strongest.named.rank1.misses
     low, high = found.chance
     verdict = "more than guessing" if best.value > high else "within what guessing gives"
-    seen = found.strongest_of_all
+    fused = found.fused()
     settings = found.protection
     told = (
         f"outlines alone, of {settings.resolution} pixels; eyes {found.eyes:.1f} pixels apart"
@@ -68,7 +68,7 @@ def report(found: Audit) -> str:
         f"<p><strong>{html.escape(found.sentence())}</strong></p>",
         f"<p>That is {verdict}: of {found.probes} tries, guesses name {100 * low:.1f} to {100 * high:.1f} % "
         "rightly in 95 of 100 audits. In brackets everywhere: 95 % intervals over people.</p>",
-        *([] if seen is found.strongest else [f"<p><strong>{html.escape(found.fused())}</strong></p>"]),
+        *([f"<p><strong>{html.escape(fused)}</strong></p>"] if fused else []),
         f"<p>{GEOMETRY} That was measured once, on rendered heads, and is no part of this audit.</p>",
         f"<p>How pictures were protected: {html.escape(told)}.</p>",
         "<h2>Attacks</h2>",

@@ -86,23 +86,20 @@ class Audit:
         """Those that see all pictures of a person at once among them."""
         return max([self.strongest, *self.attacks], key=lambda attack: attack.named.rank1.misses.value)
 
-    def fused(self) -> str:
-        """Of the strongest that sees more than one picture, in one sentence."""
+    def fused(self) -> str | None:
+        """A sentence of those that see more than one picture; None where they name no more."""
         best = self.strongest_of_all
-        rate = best.named.rank1.misses
-        return (
-            f"With all pictures of a person at once, as a bundle has them, it is {100 * rate.value:.1f} % "
-            f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}] ({best.attacker}, {best.with_what})."
-        )
+        if best is self.strongest:
+            return None
+        said = f"{_share(best)} ({best.attacker}, {best.with_what})"
+        return f"With all pictures of a person at once, as a bundle has them, it is {said}."
 
     def sentence(self) -> str:
         """What a user should know, in one sentence."""
         best = self.strongest
-        rate = best.named.rank1.misses
         return (
-            f"An attacker who knows your operator names the right person of {self.people} in "
-            f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}] of tries "
-            f"({best.attacker}, {best.with_what}); guessing gives {100 * best.named.chance:.1f} %."
+            f"An attacker who knows your operator names the right person of {self.people} in {_share(best)} "
+            f"of tries ({best.attacker}, {best.with_what}); guessing gives {100 * best.named.chance:.1f} %."
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,6 +122,11 @@ class Audit:
             "skin": [asdict(third) for third in self.skin],
             "left_out": dict(self.left_out),
         }
+
+
+def _share(attack: Attack) -> str:
+    rate = attack.named.rank1.misses
+    return f"{100 * rate.value:.1f} % [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
 def strongest(attacks: Sequence[Attack], probes: int) -> Attack:

@@ -81,7 +81,7 @@ class Account:
                 self.what, f"is {self.what}d"
             )
         if self.what == "password":
-            accounts.set_password(session, account, password)
+            accounts.set_password(session, account, accounts.hashed(password))
         if self.what == "quota":
             account.max_bytes, account.max_jobs = self.max_bytes, self.max_jobs
         if self.what in ("disable", "enable"):

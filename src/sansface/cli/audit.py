@@ -106,8 +106,8 @@ class Audit:
         write_text(out / "report.html", report(found))
         print(found.sentence())
         print(f"report: {out / 'report.html'}")
-        if found.strongest_of_all is not found.strongest:
-            print(found.fused())
+        if fused := found.fused():
+            print(fused)
         share = found.strongest_of_all.named.rank1.misses.value
         if self.fail_above is not None and share > self.fail_above:
             print(f"that is more than the {100 * self.fail_above:g} % of --fail-above.")

@@ -250,10 +250,10 @@ def _check_outside(frames: Sequence[Frame], small: Sequence[_Small], sphere: Sph
 
 def _sees(camera: Camera, sphere: Sphere) -> bool:
     """May some of the sphere be in the picture? It is taken as the square around it."""
-    x, y, depth = camera.K @ (camera.cam_from_world[:3, :3] @ sphere.center + camera.cam_from_world[:3, 3])
+    (place,), (depth,) = camera.project(sphere.center[None])
     if depth <= 0:
         return bool(depth > -sphere.radius)
-    place, size = np.array([x, y]) / depth, np.array([camera.width, camera.height])
+    size = np.array([camera.width, camera.height])
     reach = np.diag(camera.K)[:2] * sphere.radius / depth
     return bool((np.maximum(-place, place - size) <= reach).all())
 

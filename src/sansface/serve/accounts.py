@@ -96,14 +96,15 @@ def create(
     return account
 
 
-def set_password(session: Session, account: Account, password: str) -> None:
+def set_password(session: Session, account: Account, encoded: str, keep: str | None = None) -> None:
     """Another password; whoever is signed in is not any more.
 
-    Raises:
-        SansfaceError: it is too short or too long.
+    Args:
+        encoded: of `hashed`, which takes a moment.
+        keep: id of the one token that stays.
     """
-    account.password = hashed(password)
-    session.execute(delete(Token).where(Token.account_id == account.id))
+    account.password = encoded
+    session.execute(delete(Token).where(Token.account_id == account.id, Token.id.is_distinct_from(keep)))
 
 
 def listed(session: Session) -> Iterator[Account]:

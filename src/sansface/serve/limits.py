@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 
 from sansface.errors import SansfaceError
 from sansface.protect.bundle import MAX_BYTES
+from sansface.settings import at_least
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,8 @@ class Limits:
     login_name: Rate = Rate(50.0, 1 / 10)  # passwords tried for one name, from everywhere
 
     def __post_init__(self) -> None:
-        if self.doors < 1:
-            raise SansfaceError("without a door no bundle comes in; doors is 1 or more.")
-        wrong = [field.name for field in fields(self) if _below_zero(getattr(self, field.name))]
-        if wrong:
-            raise SansfaceError(f"{wrong[0]} is 0 or more; correct it.")
-
-
-def _below_zero(value: float | Rate) -> bool:
-    return not isinstance(value, Rate) and not value >= 0
+        numbers = [field.name for field in fields(self) if not isinstance(field.default, Rate)]
+        at_least(self, **dict.fromkeys(numbers, 0) | {"doors": 1})
 
 
 class Buckets:

@@ -145,9 +145,8 @@ class Store:
         Raises:
             SansfaceError: it is another key, or the place cannot be used.
         """
-        name = next(
-            (name for name in (MARK, next(self.names(), MARK)) if self.modified(name) is not None), None
-        )
+        marked = self.modified(MARK) is not None
+        name = MARK if marked else next(self.names(), None)
         try:
             if name is not None:
                 self.get(name)
@@ -156,7 +155,7 @@ class Store:
                 f"{name} in the store was written with another key, or is damaged; set the key that belongs "
                 "to this store, or name another store."
             ) from error
-        if name != MARK:
+        if not marked:
             self.put(MARK, b"")
 
     def check(self) -> None:

@@ -3,7 +3,6 @@
 import anyio.to_thread
 from fastapi import APIRouter
 from pydantic import Field
-from sqlalchemy import delete
 
 from sansface.serve import accounts, deletion, quotas
 from sansface.serve.accounts import LEAST_PASSWORD, MOST_PASSWORD
@@ -13,7 +12,7 @@ from sansface.serve.body import API
 from sansface.serve.callers import Deleter, Keeper, Leaver, Reader, signed_out, spend
 from sansface.serve.problems import Problem, documented, said_if_bytes_stay
 from sansface.serve.service import Here, Service
-from sansface.serve.tables import Account, Token
+from sansface.serve.tables import Account
 from sansface.serve.tokens import Caller
 
 router = APIRouter(prefix=f"{API}/account", tags=["account"])
@@ -62,9 +61,7 @@ def _change(service: Service, asked: NewPassword, caller: Caller) -> None:
         quotas.one_at_a_time(session, caller.account_id)
         if not accounts.unchanged(session, account):  # another change was quicker
             raise Problem(403, "The old password is wrong.")
-        session.get_one(Account, caller.account_id).password = new
-        others = Token.account_id == caller.account_id, Token.id != caller.token_id
-        session.execute(delete(Token).where(*others))
+        accounts.set_password(session, session.get_one(Account, caller.account_id), new, keep=caller.token_id)
         record(session, caller.account_id, "account.password", None)
 
 

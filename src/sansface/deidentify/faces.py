@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sansface.deidentify.change import sampled
+from sansface.deidentify.occlusion import occluder
 from sansface.errors import SansfaceError
 from sansface.faces.detectors import Detectors, Finding, all_faces
 from sansface.faces.hair import hair_probability
@@ -89,7 +91,7 @@ def find(photograph: np.ndarray, tools: Tools) -> Faces:
     for face in found:
         head, reason = fitted(face, photograph, tools.model)
         if head is not None:
-            reason = doubt(face, head)
+            reason = doubt(face, head) or hidden_by(tools.model, head, photograph)
         if head is None or reason:
             unfitted.append((face, reason))
         else:
@@ -130,6 +132,13 @@ def doubt(face: Finding, head: FittedHead) -> str:
     if head.within < WITHIN:
         return f"the picture's rim leaves {100 * head.within:.0f} % of it"
     return ""
+
+
+def hidden_by(model: HeadModel, head: FittedHead, photograph: np.ndarray) -> str:
+    """What stands before a face and is no hair, if so: a drawing over it would be torn."""
+    seen, colours, _ = sampled(model, head, photograph, np.zeros(photograph.shape[:2], dtype=bool))
+    hidden = occluder(model, seen, colours)
+    return f"it is hidden by {hidden}" if hidden else ""
 
 
 def hair_before(photograph: np.ndarray, heads: Sequence[FittedHead], network: Network) -> np.ndarray:

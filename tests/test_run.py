@@ -15,6 +15,7 @@ import torch
 from conftest import BALL_CENTER, BALL_RADIUS
 from sansface.errors import SansfaceError
 from sansface.formats.transforms_json import read_transforms_json
+from sansface.photographs.decode import decode_rgb
 from sansface.protect.operators import operator
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.reconstruct import checkpoint, pictures, record, run, stages
@@ -192,6 +193,18 @@ def test_an_unprotected_run_is_stamped_and_shows_no_photograph(tmp_path):
     assert json.loads((out / "config.json").read_text())["unprotected"] is True
     assert files(out) == RESULTS - {"pictures/protected.png"}
     assert "UNPROTECTED" in (out / "report.html").read_text()
+    assert b"comment UNPROTECTED\n" in (out / "mesh.ply").read_bytes()
+    for picture in (out / "pictures").iterdir():
+        red = (decode_rgb(picture, "picture") == (200, 20, 30)).all(axis=2)
+        assert red[-red.shape[0] // 8 :].sum() > 100, picture.name
+    again = go(tmp_path / "glb", supervision=replace(ball_supervision(), unprotected=True), mesh_format="glb")
+    assert b"UNPROTECTED" in again.read_bytes()
+
+
+def test_a_protected_run_bears_no_stamp(undisturbed):
+    assert b"UNPROTECTED" not in (undisturbed / "mesh.ply").read_bytes()
+    for picture in (undisturbed / "pictures").iterdir():
+        assert not (decode_rgb(picture, "picture") == (200, 20, 30)).all(axis=2).any()
 
 
 @pytest.mark.parametrize("at", [[(1, 3)], [(1, 6)], [(2, 1), (2, 5)], [(2, 6)]])

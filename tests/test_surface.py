@@ -188,6 +188,21 @@ def test_a_mesh_far_from_the_origin_keeps_its_digits(tmp_path, suffix):
     np.testing.assert_array_equal(back.faces, mesh.faces)
 
 
+@pytest.mark.parametrize("suffix", ["ply", "obj", "glb", "stl"])
+@pytest.mark.parametrize("far", [0.0, 1e7])
+def test_a_note_is_in_the_file_and_changes_nothing(tmp_path, suffix, far):
+    mesh = extract(sphere, 24)
+    mesh = Mesh(mesh.vertices + far, mesh.faces)
+    plain, noted = tmp_path / f"plain.{suffix}", tmp_path / f"noted.{suffix}"
+    write_mesh(mesh, plain)
+    write_mesh(mesh, noted, "UNPROTECTED")
+    assert b"UNPROTECTED" in noted.read_bytes()
+    assert b"UNPROTECTED" not in plain.read_bytes()
+    one, other = read_mesh(plain), read_mesh(noted)
+    np.testing.assert_array_equal(one.vertices, other.vertices)
+    np.testing.assert_array_equal(one.faces, other.faces)
+
+
 def test_ply_carries_normals(tmp_path):
     mesh = extract(sphere, 32)
     write_mesh(mesh, tmp_path / "head.ply")

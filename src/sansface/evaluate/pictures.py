@@ -117,6 +117,16 @@ def side_by_side(pictures: list[np.ndarray], gap: int = 8) -> np.ndarray:
     return np.concatenate(row[:-1], axis=1)
 
 
+def stamped(picture: np.ndarray, word: str) -> np.ndarray:
+    """A picture (h, w, 3) uint8 with a word of capitals in red at its lower edge, half as wide as it is."""
+    word = word.upper()
+    scale = max(1, picture.shape[1] // (8 * len(word)))
+    ink = np.pad(_letters(word, scale), scale)[: picture.shape[0], : picture.shape[1]]
+    result = picture.copy()
+    result[-ink.shape[0] :, : ink.shape[1]] = np.where(ink[..., None], (200, 20, 30), 255)
+    return result
+
+
 def _shade(buffers: Buffers, camera: Camera) -> np.ndarray:
     """(h, w) linear light: 0.05 ambient + 0.40 headlight + 0.60 key light, half-Lambert to keep it soft."""
     right, down, forward = camera.cam_from_world[:3, :3]
@@ -169,7 +179,7 @@ def _color_bar(height: int, vmax: float, unit: str) -> np.ndarray:
     return bar
 
 
-# Five rows of three bits a character: enough to label a colour bar without a font.
+# Five rows of three bits a character: enough for a colour bar's labels and a stamp, without a font.
 _FONT = {
     "0": "75557",
     "1": "26227",
@@ -190,6 +200,14 @@ _FONT = {
     "c": "03443",
     "i": "20222",
     "n": "06555",
+    "U": "55557",
+    "N": "75555",
+    "P": "75744",
+    "O": "75557",
+    "T": "72222",
+    "E": "74747",
+    "C": "74447",
+    "D": "65556",
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from sansface.evaluate.pictures import render_mesh
+from sansface.evaluate.pictures import render_mesh, stamped
 from sansface.evaluate.png import write_png
 from sansface.evaluate.raycast import Caster
 from sansface.evaluate.viewpoints import SHOWN, viewpoints
@@ -51,7 +51,7 @@ def preview(model: nn.Module, supervision: Supervision, normals: Normals) -> np.
     """
     camera = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, PREVIEW_SIZE)["three_quarter"]
     colour = np.nan_to_num(0.5 + 0.5 * normals(model, camera), nan=1.0)
-    return np.rint(255 * colour).astype(np.uint8)
+    return _said(np.rint(255 * colour).astype(np.uint8), supervision)
 
 
 def front(supervision: Supervision) -> np.ndarray:
@@ -66,7 +66,12 @@ def write_mesh_pictures(folder: Path, mesh: Mesh, supervision: Supervision) -> N
     cameras = viewpoints(_face_cameras(supervision), np.zeros(3), 1.0, MESH_SIZE)
     caster = Caster(normalised)
     for name in SHOWN:
-        write_png(folder / f"mesh_{name}.png", render_mesh(caster, cameras[name]))
+        picture = render_mesh(caster, cameras[name])
+        write_png(folder / f"mesh_{name}.png", _said(picture, supervision))
+
+
+def _said(picture: np.ndarray, supervision: Supervision) -> np.ndarray:
+    return stamped(picture, supervision.stamp) if supervision.stamp else picture
 
 
 def _face_cameras(supervision: Supervision):

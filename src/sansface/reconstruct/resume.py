@@ -98,7 +98,7 @@ def in_frame(out: Path, supervision: Supervision, path: Path) -> bool:
     mesh = transform(mesh, supervision.center, supervision.radius, supervision.rotation)
     write_json(out / "config.json", said | {"status": "being moved"})  # killed now, it is finished no more
     for place in {out / "mesh.ply", path}:
-        write_mesh(mesh, place)
+        write_mesh(mesh, place, supervision.stamp)
     (out / "score.json").unlink(missing_ok=True)
     write_json(out / "config.json", said | {"frame": frame})
     return True

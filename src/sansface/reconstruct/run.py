@@ -158,9 +158,9 @@ def reconstruct(
         mesh = head_mesh(field, supervision, config)
     if decimate is not None:
         mesh = decimated(mesh, decimate)
-    write_mesh(mesh, out / "mesh.ply")
+    write_mesh(mesh, out / "mesh.ply", supervision.stamp)
     if mesh_format != "ply":
-        write_mesh(mesh, path)
+        write_mesh(mesh, path, supervision.stamp)
     record.telling(3, 1.0, "pictures and report")
     pictures.write_mesh_pictures(out / "pictures", mesh, supervision)
     record.describe(where, status="interrupted" if record.stopped else "done")

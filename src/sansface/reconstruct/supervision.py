@@ -74,6 +74,11 @@ class Supervision:
     share: Share = Share.MODULUS
     rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
 
+    @property
+    def stamp(self) -> str | None:
+        """The word that stands on everything made of it, if photographs themselves went in."""
+        return "UNPROTECTED" if self.unprotected else None
+
 
 def from_bundle(bundle: Bundle, frame: UserFrame | None = None) -> Supervision:
     """The supervision in a verified bundle; its mesh comes in the bundle's frame, or in the one given."""

@@ -1,5 +1,6 @@
 """A triangle mesh as plain arrays, and its way to and from files."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,12 +91,16 @@ def transform(mesh: Mesh, center: np.ndarray, radius: float, rotation: np.ndarra
     return Mesh(vertices, mesh.faces, None if mesh.normals is None else mesh.normals @ turn.T)
 
 
-def write_mesh(mesh: Mesh, path: Path | str) -> None:
+def write_mesh(mesh: Mesh, path: Path | str, note: str | None = None) -> None:
     """Write by suffix: .ply (binary, with normals), .obj, .glb or .stl (no shared vertices).
 
     The coordinates are written as they are: transform to the capture's frame first. Those of .ply, .glb and
     .stl are float32; where the mesh is so far from the origin that this would round it, .ply takes float64,
     .glb a node that is moved there, and .stl is rounded.
+
+    Args:
+        note: ASCII, of one line, at most 70 characters: goes into the file's head, where each format has a
+            place for such.
 
     Raises:
         SansfaceError: another suffix, or a place that cannot be written.
@@ -114,8 +119,28 @@ def write_mesh(mesh: Mesh, path: Path | str) -> None:
     }[kind]
     exact = {"ply": _ply_of_doubles, "glb": _glb_moved}.get(kind) if far else None
     data: Any = exact(full) if exact else full.export(file_type=kind, **options)
+    data = data.encode("utf-8") if isinstance(data, str) else data
     with written_beside(path) as beside:
-        beside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        beside.write_bytes(_noted(data, kind, note) if note else data)
+
+
+def _noted(data: bytes, kind: str, note: str) -> bytes:
+    words = note.encode("ascii")
+    if kind == "ply":
+        return data.replace(b"\nelement", b"\ncomment " + words + b"\nelement", 1)
+    if kind == "obj":
+        return b"# " + words + b"\n" + data
+    if kind == "stl":
+        return words.ljust(80) + data[80:]
+    # A .glb's first chunk is JSON, padded with spaces to a multiple of four bytes (glTF 2.0, 4.4.3).
+    length = int.from_bytes(data[12:16], "little")
+    described = json.loads(data[20 : 20 + length])
+    described["asset"]["extras"] = {"note": note}
+    text = json.dumps(described, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + length :]
+    total = 20 + len(text) + len(rest)
+    return data[:8] + total.to_bytes(4, "little") + len(text).to_bytes(4, "little") + b"JSON" + text + rest
 
 
 def _ply_of_doubles(mesh: trimesh.Trimesh) -> bytes:

@@ -19,6 +19,7 @@ from sansface.errors import SansfaceError
 from sansface.formats import FORMATS, convert, read_capture, recognise
 from sansface.formats.colmap import read_points
 from sansface.formats.idr_npz import decomposed
+from sansface.formats.meta import with_meta
 from sansface.formats.pictures import picture_size
 from sansface.protect.photograph import read_photograph
 from sansface.protect.reduce import reduce
@@ -62,6 +63,13 @@ def test_a_point_projected_by_hand(tmp_path):
         pixels, depth = camera.project(np.array([[1.0, 2.0, 0.0]]))
         np.testing.assert_allclose(pixels, [[27.5 + 9, 41.5 + 18.4]])
         assert depth == pytest.approx(10)
+
+
+@pytest.mark.parametrize("unit", ['"furlong"', "null", "3", '""'])
+def test_a_unit_that_is_none_is_an_error_that_names_the_file(tmp_path, unit):
+    (tmp_path / "meta.json").write_text(f'{{"unit": {unit}}}')
+    with pytest.raises(SansfaceError, match=r"meta\.json: the unit is none of .*mm, cm, m, in"):
+        with_meta((), tmp_path)
 
 
 def test_spheres_and_units_that_formats_say(tmp_path):

@@ -33,7 +33,8 @@ def with_meta(
         unit, sphere: what the format says of them.
 
     Raises:
-        SansfaceError: the file is no JSON object, or its center and radius make no sphere.
+        SansfaceError: the file is no JSON object, its center and radius make no sphere, or there is no such
+            unit.
     """
     path = folder / NAME
     if not path.exists():
@@ -42,7 +43,7 @@ def with_meta(
     if not isinstance(meta, dict):
         raise SansfaceError(f"{path} is not a JSON object; correct or remove it.")
     if "unit" in meta:
-        unit = _unit(meta["unit"])
+        unit = _unit(meta["unit"], path)
     if meta.get("center") is not None and meta.get("radius") is not None:
         try:
             center, source = np.array(meta["center"], dtype=np.float64), meta.get("sphere_source", "given")
@@ -73,8 +74,10 @@ def write_meta(capture: Capture, folder: Path) -> None:
         write_json(folder / NAME, meta)
 
 
-def _unit(value: Any) -> str:
-    """One of `UNITS`: `unknown` if the word is on no list, for it travels."""
+def _unit(value: Any, path: Path) -> str:
+    """One of `UNITS`, for it travels."""
     word = str(value).strip().lower()
     word = _UNIT_WORDS.get(word.removesuffix("s"), word)
-    return word if word in UNITS else "unknown"
+    if word not in UNITS:
+        raise SansfaceError(f"{path}: the unit is none of {', '.join(UNITS)}; correct it, or leave it out.")
+    return word

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sansface.audit.attackers.naive import as_pictures, naive
+from sansface.audit.attackers.naive import SHOWN, as_pictures, naive
 from sansface.audit.control import control
 from sansface.audit.people import STANDARD, People, read_people
 from sansface.audit.protected import protected
@@ -34,8 +34,6 @@ from sansface.recognise.detect import Yunet
 from sansface.recognise.registry import recogniser
 
 ROOT = Path(__file__).resolve().parents[1]
-SHOWN = {"as it is": False, "as a drawing": True}
-"""How the attacker shows protected pictures to the recogniser: bright lines on black, dark ones on white."""
 
 
 def row_of_yunet(pictures: np.ndarray) -> tuple[np.ndarray, float]:

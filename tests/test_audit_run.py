@@ -114,6 +114,52 @@ def test_people_who_differ_are_named_and_the_page_says_so(usual):
     assert told["attacks"][2]["named"]["rank1"]["misses"]["value"] == pytest.approx(parrot.value)
 
 
+def test_every_attack_on_single_pictures_is_verified_on_strangers_as_well(usual):
+    naive, _, parrot, at_once = usual.attacks
+    strangers = round(SINGLES / 3)
+    for attack in (naive, parrot):
+        assert [one.threshold.rate for one in attack.verified] == [1e-2, 1e-3]
+        assert {one.threshold.pairs for one in attack.verified} == {strangers * EVALUATED}
+        assert attack.verified[0].tar.misses.tries == EVALUATED * EACH // 2
+    assert parrot.verified[0].tar.misses.value > 0.5
+    assert parrot.equal_error.value < 0.2
+    assert at_once.verified == ()
+    assert at_once.equal_error.tries == EVALUATED**2
+    page = report(usual)
+    assert page.count('class="bar"') == len(usual.attacks)
+    assert "Whoever comes by the bundle" in page
+    assert "<img" not in page  # nobody is shown who was not asked for
+
+
+def test_faces_that_no_detector_finds_are_counted_both_ways_and_pictures_are_stamped():
+    looked_at = []
+
+    def detects(picture: np.ndarray, landmarks: np.ndarray) -> bool:
+        looked_at.append((picture.shape, landmarks.shape))
+        return len(looked_at) % 2 == 0
+
+    settings, rng = AuditSettings(("naive",), student=None), np.random.default_rng(0)
+    result = audit(
+        crowd(0.8), [Small()], ProtectSettings(), PLACED, rng, settings, detects=detects, pictures=True
+    )
+    assert set(looked_at) == {((64, 64, 3), (5, 2))}
+    for attack in result.attacks:
+        found = attack.detected
+        assert found is not None
+        assert found.undetected == EVALUATED * EACH // 4
+        assert found.misses.value <= attack.named.rank1.misses.value
+        assert found.left_out is not None
+        assert found.left_out.tries == EVALUATED * EACH // 4
+    assert {name: shown.shape for name, shown in result.pictures.items()} == {
+        "as it was uploaded": (EVALUATED, 64, 64, 3),
+        "as a drawing": (EVALUATED, 64, 64, 3),
+    }
+    page = report(result)
+    assert page.count("<img") == 2
+    assert "50 % (" in page
+    assert "pictures" not in result.as_dict()
+
+
 def test_noise_that_drowns_everything_leaves_chance():
     """The same people, protected by noise alone: the control, on clear pictures, passes as before."""
     result = found(noise=1.0, blur=8.0)
@@ -305,6 +351,16 @@ def test_the_command_audits_a_bundle(tmp_path, people, capsys):
     assert main([*words, "--overwrite", "--fail-above", "0.01"]) == 3
     assert main(words) == 1
     assert "already holds files" in capsys.readouterr().err
+
+
+def test_a_bundle_of_cameras_alone_passes_in_ci(tmp_path, capsys):
+    from sansface.protect.bundle import write_bundle
+
+    write_bundle(ball_bundle(share=Share.CAMERA), tmp_path / "head.sfb")
+    words = ["audit", str(tmp_path / "head.sfb"), "--people", str(tmp_path), "-o", str(tmp_path / "out")]
+    assert main([*words, "--recogniser", "gradients", "--fail-above", "0"]) == 0
+    assert "no picture of a face to attack" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
 
 
 def test_nobody_with_two_photographs_is_said_before_any_attack(tmp_path, people, capsys):

@@ -245,9 +245,18 @@ def _said(value: object) -> str:
 
 
 def figure(path: Path, caption: str, *, pixels: bool = False) -> str:
+    """A picture of a file with words below it.  pixels: enlarged as squares.
+
+    Raises SansfaceError where it is no PNG.
+    """
     data = path.read_bytes()
     if not data.startswith(PNG) or len(data) < 24:
         raise SansfaceError(f"{path} is no PNG picture; remove it to write the report.")
+    return embedded(data, caption, pixels=pixels)
+
+
+def embedded(data: bytes, caption: str, *, pixels: bool = False) -> str:
+    """The same of the bytes of a PNG."""
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     words = _escape(caption)
     style = ' class="pixels"' if pixels else ""

@@ -6,6 +6,7 @@ clear ones, which they can protect in the same way.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sansface.audit.attackers.integration import IntegrationSettings, integrate
 from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
 from sansface.audit.attackers.layers import InnerLayers, describe_layers, layers_of
 from sansface.audit.attackers.linear import directions
-from sansface.audit.attackers.naive import naive
+from sansface.audit.attackers.naive import SHOWN, as_pictures, naive
 from sansface.audit.attackers.outlines import describe_outlines
 from sansface.audit.attackers.parrot import name_people, weighed
 from sansface.audit.kept import Kept
@@ -72,7 +73,7 @@ class Attempts:
         taught: of each recogniser (t, d) embeddings of the clear photographs of others.
         owners: (m,) whose the photographs enrolled are.
         enrolled: (draws, m, h, w) float32, those protected; more than once where that draws at random.
-        probes: (n, h, w) float32, protected; of whom, nobody here knows.
+        probes: (n, h, w) float32, protected; of whom, enrolled or not, nobody here knows.
         outlines: (m, h, w) and (n, h, w) float32 of those enrolled and of the probes, where they are shared.
         examples: (t, k · h, k · w, 3) float32, the clear photographs of others, finer.
         placed: where the face lies in protected pictures.
@@ -134,7 +135,7 @@ class Attempts:
         found = {}
         for one in self.recognisers:
             self.progress(0.1, f"naive, {one.name}")
-            for shown, drawing in (("as it is", False), ("as a drawing", True)):
+            for shown, drawing in SHOWN.items():
                 similar = naive(one, self.clear[one.name], self.probes, self.placed, drawing)
                 found[f"{one.name}, {shown}"] = by_person(similar, self.owners)[0]
         return found
@@ -177,23 +178,49 @@ class Attempts:
 
     def reverse(self) -> Scores:
         """Draws the probes, which recognisers then see, and the gallery as well."""
-        network = self._inverter()
+        network = self._inverter
         drawn, redrawn = invert(network, self.probes), invert(network, self.enrolled[0])
         self.progress(0.8, "reverse, recognising")
         return self._recognised(drawn, redrawn)
 
     def search(self) -> Scores:
         """Goes on from there."""
-        drawn = invert(self._inverter(), self.probes)
+        return self._recognised(self._searched(self.probes))
+
+    def seen(self, detects: Callable[[np.ndarray, np.ndarray], bool]) -> dict[str, np.ndarray]:
+        """Of each way to show the probes to a recogniser as it is, (n,) bool: is the face found in it?
+
+        detects: whether there is a face in a (h, w, 3) uint8 picture at (5, 2) landmarks.
+        """
+        found = {}
+        for shown, drawing in SHOWN.items():
+            codes = np.rint(255 * as_pictures(self.probes, drawing)).astype(np.uint8)
+            found[shown] = np.array([detects(one, self.placed.landmarks) for one in codes])
+        return found
+
+    def pictures(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """What attackers see of some probes and what they draw, (k, h, w, 3) float32, by name."""
+        probes = self.probes[which]
+        found = {
+            "as it was uploaded": as_pictures(probes),
+            "as a drawing": as_pictures(probes, drawing=True),
+        }
+        if {"reverse", "search"} & set(self.settings.attackers):
+            found["drawn back by a network (reverse)"] = invert(self._inverter, probes)
+        if "search" in self.settings.attackers:
+            found["and searched on from there"] = self._searched(probes)
+        return found
+
+    def _searched(self, probes: np.ndarray) -> np.ndarray:
+        drawn = invert(self._inverter, probes)
         self.progress(0.85, "search")
-        found = integrate(
-            torch.from_numpy(self.probes),
+        return integrate(
+            torch.from_numpy(probes),
             self.protection.sigma(),
             self.settings.search,
             torch.Generator().manual_seed(self.seeds["search"]),
             drawn=torch.from_numpy(drawn.transpose(0, 3, 1, 2).copy()),
-        )
-        return self._recognised(found.pictures)
+        ).pictures
 
     def _recognised(self, drawn: np.ndarray, redrawn: np.ndarray | None = None) -> Scores:
         """By each recogniser, against clear photographs and against the gallery as the attacker draws it."""
@@ -227,6 +254,7 @@ class Attempts:
             lambda done, loss: self.progress(0.1 + 0.2 * done, "parrot, teaching a student"),
         )
 
+    @cached_property
     def _inverter(self) -> Inverter:
         generator = torch.Generator().manual_seed(self.seeds["reverse"])
         settings = self.settings.inversion

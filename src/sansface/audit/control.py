@@ -97,13 +97,19 @@ def control(
         )
     evaluated = np.union1d(parts.enrolled, parts.probe)
     odd = strangers(embeddings[evaluated], labels[evaluated], thresholds[0].value)
+    unsure = ""
+    if thresholds[0].too_few:
+        unsure = (
+            f" Or the threshold is wrong, for it rests on {len(pairs)} pairs of strangers: first add people "
+            "with one photograph each."
+        )
     if tar >= LEAST_TAR:
-        _check_folders(labels[evaluated], numbers[evaluated], odd)
+        _check_folders(labels[evaluated], numbers[evaluated], odd, unsure)
     else:
         raise SansfaceError(
             f"only {100 * tar:.0f} % of the clear photographs of one person match, at a false-match rate of "
             f"{100 * rate:g} %, so the audit can prove nothing; use a better recogniser, or check that each "
-            "folder shows one person."
+            f"folder shows one person.{unsure}"
         )
     scores, people = by_person(similar, enrolled)
     return Control(
@@ -139,7 +145,7 @@ def _most_alike(match: np.ndarray, probes: np.ndarray, enrolled: np.ndarray) -> 
     return int(people[one]), int(people[other]), float(either[one, other])
 
 
-def _check_folders(labels: np.ndarray, numbers: np.ndarray, odd: np.ndarray) -> None:
+def _check_folders(labels: np.ndarray, numbers: np.ndarray, odd: np.ndarray, unsure: str) -> None:
     for person in np.unique(labels):
         own = labels == person
         if odd[own].mean() < MOST_STRANGERS:
@@ -147,5 +153,5 @@ def _check_folders(labels: np.ndarray, numbers: np.ndarray, odd: np.ndarray) -> 
         which = ", ".join(str(number + 1) for number in numbers[own & odd])
         raise SansfaceError(
             f"photographs {which} of person {person + 1} (in alphabetical order) do not match the others of "
-            "that person; check whom that folder shows."
+            f"that person; check whom that folder shows.{unsure}"
         )

@@ -3,10 +3,15 @@
 import html
 from collections.abc import Mapping, Sequence
 
-from sansface.audit.run import Audit
+from sansface.audit.chart import chart
+from sansface.audit.control import RATES
+from sansface.audit.run import Attack, Audit
 from sansface.audit.scores import percent
+from sansface.audit.thumbnails import stamped
+from sansface.evaluate.pictures import side_by_side
+from sansface.evaluate.png import png_bytes
 from sansface.protect.contents import Share
-from sansface.report import page
+from sansface.report import embedded, page
 
 FOOTER = (
     "An attack that fails proves little: another may succeed. An attack that succeeds proves that it can be "
@@ -17,6 +22,13 @@ GEOMETRY = (
     "100 % [91, 100] of tries by its shape alone, against scans; guessing gives 2.5 %."
 )
 """Measured by benchmarks/artefacts.py, seed 0, 2026-11-22; see docs/audit.md, What the artefacts leak."""
+THREAT = (
+    "<p>Whoever comes by the bundle, on the way, on the server or from its disk, and wants to know who it is. "
+    "He knows the operator and its parameters, which the bundle says, and where the face lies, for it has "
+    "the cameras. He has clear photographs of everybody on a closed list, the person among them, and time. He "
+    "does not have the person's photographs that were protected, and nobody helps him on the person's "
+    "device. On an open list, where most are strangers, look at TAR instead of rank-1.</p>"
+)
 WHO = {
     "naive": "enrolled with clear photographs, the recogniser as it is; the probe is shown as it was "
     "uploaded, or as dark lines on white",
@@ -43,15 +55,7 @@ def report(found: Audit) -> str:
         f"{settings.bits} bits, noise {settings.noise:g}, gain from {settings.gain:g}; "
         f"eyes {found.eyes:.1f} pixels apart"
     )
-    attacks = [
-        [
-            f"{attack.attacker}: {attack.with_what}",
-            percent(attack.named.rank1.misses),
-            f"{attack.named.rank1.misses.value / attack.named.chance:.1f}",
-            ", ".join(f"{1 + person} ({100 * share:.0f} %)" for person, share in attack.named.worst[:3]),
-        ]
-        for attack in found.attacks
-    ]
+    attacks = [_row(attack) for attack in found.attacks]
     controls = [
         [
             name,
@@ -72,7 +76,16 @@ def report(found: Audit) -> str:
         f"<p>{GEOMETRY} That was measured once, on rendered heads, and is no part of this audit.</p>",
         f"<p>How pictures were protected: {html.escape(told)}.</p>",
         "<h2>Attacks</h2>",
-        table(["attacker", "rank-1, %", "× chance", "most often named: person"], attacks),
+        "<p>How often the right person is named. Lines: intervals; band: what guessing gives.</p>",
+        chart(found.attacks, found.chance),
+        f'<div class="wide">{table(COLUMNS, attacks)}</div>',
+        f"<p>The eyes are {found.eyes:.1f} pixels apart in every picture attacked. TAR: this person or not, "
+        "at a rate of false matches among protected pictures of people whom nobody enrolled; * too few pairs to "
+        "know that rate well. Attackers know where the face lies; in brackets behind “found”: what is named "
+        "where a detector must find it first, faces not found counted as misses, and left out.</p>",
+        *_pictures(found),
+        "<h2>Whom this is about</h2>",
+        THREAT,
         _who([attack.attacker for attack in found.attacks]),
         *_skin(found),
         "<h2>Do the recognisers work at all?</h2>",
@@ -96,6 +109,45 @@ def report(found: Audit) -> str:
         f"<p>Photographs that could not be used: {html.escape(_counts(found.left_out))}.</p>",
     ]
     return page("audit", body, FOOTER)
+
+
+COLUMNS = (
+    "attacker", "rank-1, %", "× chance", "EER, %", *(f"TAR at FMR {rate:g}, %" for rate in RATES),
+    "found by YuNet", "most often named: person",
+)  # fmt: skip
+
+
+def _row(attack: Attack) -> list[str]:
+    ways = attack.detected
+    left = ways.left_out if ways else None
+    return [
+        f"{attack.attacker}: {attack.with_what}",
+        percent(attack.named.rank1.misses),
+        f"{attack.named.rank1.misses.value / attack.named.chance:.1f}",
+        percent(attack.equal_error),
+        *(percent(one.tar.misses) + (" *" if one.threshold.too_few else "") for one in attack.verified),
+        *["–"] * (len(RATES) - len(attack.verified)),
+        "–"
+        if ways is None
+        else f"{100 * (1 - ways.undetected / ways.misses.tries):.0f} % ({100 * ways.misses.value:.1f}; "
+        + ("–)" if left is None else f"{100 * left.value:.1f})"),
+        ", ".join(f"{1 + person} ({100 * share:.0f} %)" for person, share in attack.named.worst[:3]),
+    ]
+
+
+def _pictures(found: Audit) -> list[str]:
+    """Rows of stamped thumbnails, where they were asked for."""
+    rows = [
+        embedded(png_bytes(side_by_side([stamped(one) for one in pictures])), name)
+        for name, pictures in found.pictures.items()
+    ]
+    if not rows:
+        return []
+    return [
+        "<h2>What attackers see, and draw</h2>",
+        "<p>They show people of the folder that was audited with: keep this page on this device.</p>",
+        *rows,
+    ]
 
 
 def _not_attacked(found: Audit) -> str:

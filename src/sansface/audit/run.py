@@ -4,8 +4,8 @@ The bundle says how its pictures were made, and that is all that is taken from i
 well people are told apart by pictures made in the same way, of others than the person in the bundle.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,21 @@ import torch
 
 from sansface.audit.attackers.calibration import fused_views
 from sansface.audit.attempts import ATTACKERS, DRAWS, Attempts, AuditSettings, Progress
-from sansface.audit.control import Control, control
+from sansface.audit.control import RATES, Control, control
 from sansface.audit.kept import Kept
 from sansface.audit.people import People
 from sansface.audit.protected import protected
-from sansface.audit.scores import Identification, chance_interval, identify
+from sansface.audit.scores import (
+    Counted,
+    Identification,
+    Rate,
+    Verification,
+    calibrated,
+    chance_interval,
+    equal_error,
+    identify,
+    verify,
+)
 from sansface.audit.skin_tone import Third, by_tone, typology_angle
 from sansface.audit.split import split
 from sansface.errors import SansfaceError
@@ -32,6 +42,12 @@ FINER = 2
 """A network learns from pictures with so many pixels a side of each one, to be moved and then reduced."""
 FINEST = 128
 """Pixels of a side from which on it does without."""
+NOTHING = (
+    "Of a sensitive photograph nothing is in the bundle but its camera, so there is no picture of a face to "
+    "attack; what neutral photographs tell is in docs/audit.md."
+)
+SHOWN = 8
+"""People of whom pictures are shown, if they are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +58,18 @@ class Attack:
         attacker: naive, parrot ...
         with_what: the recogniser, or what he learnt from.
         named: who of the people evaluated is in each probe.
+        equal_error: of all probes against all people: is it this person, or not?
+        verified: the same at each of `control.RATES`, by thresholds calibrated on protected pictures of
+            people whom nobody enrolled; none where all pictures of a person are one try: those have one each.
+        detected: `named` where a detector must find the face first; None where none looked for it.
     """
 
     attacker: str
     with_what: str
     named: Identification
+    equal_error: Rate
+    verified: tuple[Verification, ...] = ()
+    detected: Counted | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +87,8 @@ class Audit:
         skin: how often the strongest attacker of one picture names the people of each third, by their tone;
             none where they are too few.
         left_out: photographs that could not be used, by reason.
+        pictures: if asked for, of some probes what attackers see and draw, by name: (k, h, w, 3) float32
+            each. They show people.
     """
 
     protection: ProtectSettings
@@ -75,6 +100,7 @@ class Audit:
     attacks: Sequence[Attack]
     skin: Sequence[Third]
     left_out: Mapping[str, int]
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def strongest(self) -> Attack:
@@ -157,10 +183,7 @@ def applicable(attackers: Sequence[str], protection: ProtectSettings) -> tuple[s
         SansfaceError: nothing of a sensitive photograph leaves, so there is nothing to attack.
     """
     if protection.share is Share.CAMERA:
-        raise SansfaceError(
-            "of a sensitive photograph nothing is in the bundle but its camera, so there is no picture of a "
-            "face to attack; what neutral photographs tell is in docs/audit.md."
-        )
+        raise SansfaceError(NOTHING)
     return tuple(attackers) if protection.share is Share.MODULUS else ("outlines",)
 
 
@@ -191,6 +214,8 @@ def audit(
     progress: Progress = lambda done, note: None,
     kept: Kept | None = None,
     device: torch.device | None = None,
+    detects: Callable[[np.ndarray, np.ndarray], bool] | None = None,
+    pictures: bool = False,
 ) -> Audit:
     """Attack.
 
@@ -203,6 +228,9 @@ def audit(
         progress: told the share that is done and what is done next.
         kept: what earlier audits found out; it is used again and added to.
         device: on which networks learn; None for the CPU.
+        detects: whether a face is found in a (h, w, 3) uint8 picture at (5, 2) landmarks, such as
+            `Yunet.sees`; None for no word of that.
+        pictures: keep some, see `Audit.pictures`.
 
     Raises:
         SansfaceError: too few people, two recognisers of one name, one that fails on clear photographs, or
@@ -216,6 +244,8 @@ def audit(
     # Of each attacker's own, whoever else attacks.
     seeds = dict(zip(ATTACKERS, rng.integers(2**48, size=len(ATTACKERS)).tolist(), strict=True))
     gallery = _Gallery(people.labels[parts.probe], people.labels[parts.enrolled], rng)
+    # Behind the probes come pictures of people whom nobody enrolled: thresholds are calibrated on them.
+    asked = np.concatenate([parts.probe, parts.thresholds])
     controls, clear = {}, {}
     for one in recognisers:
         progress(0.0, f"{one.name} on clear photographs")
@@ -233,8 +263,8 @@ def audit(
         taught={name: known[parts.training] for name, known in clear.items()},
         owners=people.labels[parts.enrolled],
         enrolled=np.stack(enrolled),
-        probes=modulus[parts.probe],
-        outlines=None if outlines is None else (outlines[parts.enrolled], outlines[parts.probe]),
+        probes=modulus[asked],
+        outlines=None if outlines is None else (outlines[parts.enrolled], outlines[asked]),
         examples=people.crops[finer(placed)][parts.training],
         placed=placed,
         protection=protection,
@@ -245,14 +275,14 @@ def audit(
         progress=progress,
     )
     attacks: list[Attack] = []
-    for attacker in ATTACKERS:
-        scores = attempts.scores(attacker) if attacker in settings.attackers else {}
-        for number, (name, one) in enumerate(scores.items()):
-            attacks.append(Attack(attacker, name, gallery.named(one)))
+    for attacker in (one for one in ATTACKERS if one in settings.attackers):
+        seen = attempts.seen(detects) if attacker == "naive" and detects else {}
+        for number, (name, scores) in enumerate(attempts.scores(attacker).items()):
+            shown = next((found for way, found in seen.items() if name.endswith(way)), None)
+            attacks.append(gallery.attacked(attacker, name, scores, shown))
             if attacker in ("parrot", "outlines") and number == 0:
                 # The whole of a bundle shows one person.
-                views = gallery.viewed(one)
-                attacks.append(Attack(attacker, "the same, all pictures of a person at once", views))
+                attacks.append(gallery.attacked_at_once(attacker, scores))
     shown = max(people.crops, key=lambda one: one.eyes)
     angles = typology_angle(people.crops[shown], shown)
     return Audit(
@@ -269,6 +299,7 @@ def audit(
             "too small": len(people.small),
             "twice": len(people.twice),
         },
+        pictures=attempts.pictures(gallery.first(SHOWN)) if pictures else {},
     )
 
 
@@ -278,15 +309,37 @@ def _embedded(recogniser: Recogniser, faces: np.ndarray, kept: Kept) -> np.ndarr
 
 
 class _Gallery:
-    """Whose the probes are, and who is enrolled."""
+    """Whose the probes are, and who is enrolled. Scores are of the probes, and behind them of strangers."""
 
     def __init__(self, probes: np.ndarray, enrolled: np.ndarray, rng: np.random.Generator) -> None:
         self.probes, self.who, self.rng = probes, np.unique(enrolled), rng
 
-    def named(self, scores: np.ndarray) -> Identification:
-        return identify(scores, self.probes, self.who, self.rng)
+    def attacked(self, attacker: str, name: str, scores: np.ndarray, seen: np.ndarray | None) -> Attack:
+        """seen: (n,) bool, in which of these pictures a detector finds the face; None: it was not asked."""
+        own, strangers = np.split(scores, [len(self.probes)])
+        thresholds = [calibrated(strangers.ravel(), rate) for rate in RATES]
+        detected = None if seen is None else seen[: len(own)]
+        return Attack(
+            attacker,
+            name,
+            identify(own, self.probes, self.who, self.rng),
+            equal_error(own, self.probes, self.who, self.rng),
+            tuple(verify(own, self.probes, self.who, one, self.rng) for one in thresholds),
+            None
+            if detected is None
+            else identify(own, self.probes, self.who, self.rng, detected=detected).rank1,
+        )
 
-    def viewed(self, scores: np.ndarray) -> Identification:
-        """All pictures of each person at once; of the scores' logarithms of probabilities."""
-        views = fused_views(scores, np.searchsorted(self.who, self.probes))
-        return identify(views, self.who, self.who, self.rng)
+    def attacked_at_once(self, attacker: str, scores: np.ndarray) -> Attack:
+        """All pictures of each person; of scores that are logarithms of probabilities."""
+        views = fused_views(scores[: len(self.probes)], np.searchsorted(self.who, self.probes))
+        return Attack(
+            attacker,
+            "the same, all pictures of a person at once",
+            identify(views, self.who, self.who, self.rng),
+            equal_error(views, self.who, self.who, self.rng),
+        )
+
+    def first(self, most: int) -> np.ndarray:
+        """A probe of each of the first people."""
+        return np.unique(self.probes, return_index=True)[1][:most]

@@ -10,6 +10,9 @@ from sansface.audit.scores import similarities
 from sansface.recognise.align import Placing
 from sansface.recognise.recogniser import Recogniser
 
+SHOWN = {"as it is": False, "as a drawing": True}
+"""How he shows a protected picture: bright lines on black, or dark ones on white, as one draws a face."""
+
 
 def naive(
     recogniser: Recogniser, clear: np.ndarray, probes: np.ndarray, placed: Placing, drawing: bool = False

@@ -23,11 +23,11 @@ GEOMETRY = (
 )
 """Measured by benchmarks/artefacts.py, seed 0, 2026-11-22; see docs/audit.md, What the artefacts leak."""
 THREAT = (
-    "<p>Whoever comes by the bundle, on the way, on the server or from its disk, and wants to know who it is. "
-    "He knows the operator and its parameters, which the bundle says, and where the face lies, for it has "
-    "the cameras. He has clear photographs of everybody on a closed list, the person among them, and time. He "
-    "does not have the person's photographs that were protected, and nobody helps him on the person's "
-    "device. On an open list, where most are strangers, look at TAR instead of rank-1.</p>"
+    "<p>Whoever comes by the bundle, on the way, on the server or from its disk, and wants to know who it "
+    "is. He knows the operator and its parameters, which the bundle says, and where the face lies, for it "
+    "has the cameras. He has clear photographs of everybody on a closed list, the person among them, and "
+    "time. He does not have the person's photographs that were protected, and nobody helps him on the "
+    "person's device. On an open list, where most are strangers, look at TAR instead of rank-1.</p>"
 )
 WHO = {
     "naive": "enrolled with clear photographs, the recogniser as it is; the probe is shown as it was "

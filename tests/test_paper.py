@@ -17,9 +17,16 @@ from sansface.bench.baseline import (
     baseline_supervision,
     whole_picture_supervision,
 )
-from sansface.bench.paper import Result, read_subject
+from sansface.bench.paper import Result, read_subject, trials_of
 from sansface.bench.tables import curve, markdown
-from sansface.bench.trials import TABLES, all_sensitive, half_the_neutral, half_the_views, stricter
+from sansface.bench.trials import (
+    TABLES,
+    all_sensitive,
+    share_of_neutral,
+    share_of_views,
+    stricter,
+    with_expression,
+)
 from sansface.capture import Role
 from sansface.cli import main
 from sansface.cli.bench import TableName
@@ -144,10 +151,25 @@ def test_fewer_views(ball):
     assert len(choices) > 1
     assert stricter(4)(capture) is None
     assert stricter(3, 1)(capture) is None  # of three, three are no choice
-    half = [frame.role for frame in half_the_views(capture).frames]
-    assert (half.count(Role.SENSITIVE), half.count(Role.NEUTRAL)) == (3, 2)
-    strict = half_the_neutral(capture)
+    for share, sensitive, neutral in ((1.0, 5, 3), (0.6, 3, 2), (0.01, 1, 1)):
+        fewer = [frame.role for frame in share_of_views(share)(capture).frames]
+        assert (fewer.count(Role.SENSITIVE), fewer.count(Role.NEUTRAL)) == (sensitive, neutral)
+    strict = share_of_neutral(0.4)(capture)
+    assert strict is not None
     assert [frame.role for frame in strict.frames].count(Role.NEUTRAL) == 1
+    assert len(strict.frames) == len(capture.frames)
+
+
+def test_a_table_of_expressions_is_of_captures_that_say_one(ball):
+    subject = read_subject(ball)
+    smiling = replace(subject.capture, meta={"sitter": {"expression": {"mouthSmile": 0.9}}})
+    shocked = replace(subject.capture, meta={"expression": "shocked"})
+    at_rest = replace(subject.capture, meta={"sitter": {"expression": {}}})
+    assert [with_expression(one) for one in (smiling, shocked, at_rest, subject.capture)] == [1, 1, 0, 0]
+    names = [trial.name for trial in trials_of(["expressions"], smiling)]
+    assert names == [trial.name for trial in TABLES["stages"].trials]
+    assert trials_of(["expressions"], at_rest) == []
+    assert "no capture here" in markdown(TABLES["expressions"], [])
 
 
 def test_one_command_makes_tables_and_goes_on_where_it_stopped(ball, tmp_path, capsys, monkeypatch):

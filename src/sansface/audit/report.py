@@ -79,10 +79,10 @@ def report(found: Audit) -> str:
         "<p>How often the right person is named. Lines: intervals; band: what guessing gives.</p>",
         chart(found.attacks, found.chance),
         f'<div class="wide">{table(COLUMNS, attacks)}</div>',
-        f"<p>The eyes are {found.eyes:.1f} pixels apart in every picture attacked. TAR: this person or not, "
-        "at a rate of false matches among protected pictures of people whom nobody enrolled; * too few pairs to "
-        "know that rate well. Attackers know where the face lies; in brackets behind “found”: what is named "
-        "where a detector must find it first, faces not found counted as misses, and left out.</p>",
+        f"<p>The eyes are {found.eyes:.1f} pixels apart in every picture. TAR: this person or not, at a "
+        "rate of false matches among protected pictures of people whom nobody enrolled; * too few pairs "
+        "to know that rate well. Attackers know where the face lies; in brackets behind “found”: what is "
+        "named where a detector must find it first, faces not found counted as misses, and left out.</p>",
         *_pictures(found),
         "<h2>Whom this is about</h2>",
         THREAT,

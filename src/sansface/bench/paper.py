@@ -130,8 +130,7 @@ def run_tables(
     names = [subject.name for subject in subjects]
     if len(set(names)) < len(names):
         raise SansfaceError("two captures have folders of one name; rename one, the results are named by it.")
-    trials = trials_of(tables)
-    jobs = [(s, t, seed) for seed in seeds for s in subjects for t in trials]
+    jobs = [(s, t, seed) for seed in seeds for s in subjects for t in trials_of(tables, s.capture)]
     results = []
     for number, (subject, trial, seed) in enumerate(jobs):
         title = f"{subject.name}, {trial.name}, seed {seed}"
@@ -148,9 +147,10 @@ def run_tables(
     return results
 
 
-def trials_of(tables: Sequence[str]) -> list[Trial]:
-    """Every trial of these tables once."""
-    return list({trial.name: trial for name in tables for trial in TABLES[name].trials}.values())
+def trials_of(tables: Sequence[str], capture: Capture) -> list[Trial]:
+    """Every trial of those of these tables that are for the capture, once."""
+    chosen = (TABLES[name] for name in tables if TABLES[name].only(capture))
+    return list({trial.name: trial for table in chosen for trial in table.trials}.values())
 
 
 def place(out: Path, capture: str, preset_name: str, trial: str, seed: int) -> Path:

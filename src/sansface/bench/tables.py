@@ -29,8 +29,9 @@ def write_table(
     name: str, table: Table, results: Sequence[Result], subjects: Sequence[Subject], out: Path
 ) -> str:
     """Write OUT/name.md, .csv and .png, and name-curve.png if the trials make one; returns the Markdown."""
-    names = [trial.name for trial in table.trials]
-    chosen = [result for result in results if result.trial in names]
+    names = {trial.name for trial in table.trials}
+    captures = {subject.name for subject in subjects if table.only(subject.capture)}
+    chosen = [result for result in results if result.trial in names and result.capture in captures]
     text = markdown(table, chosen)
     write_text(out / f"{name}.md", text)
     lines = [[getattr(result, column) for column in COLUMNS] for result in chosen]

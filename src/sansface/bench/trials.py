@@ -46,13 +46,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Table:
-    """title: what is compared, and where the paper shows it.  over: what the trials' numbers mean, if they
-    make a curve.
+    """Trials side by side.
+
+    Attributes:
+        title: what is compared, and where the paper shows it.
+        over: what the trials' numbers mean, if they make a curve.
+        only: captures that have something to say of it.
     """
 
     title: str
     trials: tuple[Trial, ...]
     over: str | None = None
+    only: Callable[[Capture], bool] = lambda capture: True
 
 
 def without_stage(number: int) -> Callable[[Config], Config]:
@@ -146,18 +151,34 @@ def all_sensitive(capture: Capture) -> Capture:
     return replace(capture, frames=tuple(replace(f, role=Role.SENSITIVE) for f in capture.frames))
 
 
-def half_the_views(capture: Capture) -> Capture:
-    """Every second view of each role."""
-    kept = []
-    for role in (Role.SENSITIVE, Role.NEUTRAL):
-        kept += [frame for frame in capture.frames if frame.role is role][::2]
-    return replace(capture, frames=tuple(kept))
+def share_of_views(share: float) -> Callable[[Capture], Capture]:
+    """That part of the views of each role, evenly spread; of each one at least."""
+
+    def change(capture: Capture) -> Capture:
+        kept = []
+        for role in (Role.SENSITIVE, Role.NEUTRAL):
+            own = [frame for frame in capture.frames if frame.role is role]
+            count = max(round(share * len(own)), min(1, len(own)))
+            kept += [own[k] for k in np.linspace(0, len(own) - 1, count).round().astype(int)]
+        return replace(capture, frames=tuple(kept))
+
+    return change
 
 
-def half_the_neutral(capture: Capture) -> Capture | None:
-    """Every second neutral view is protected, too."""
-    count = sum(frame.role is Role.NEUTRAL for frame in capture.frames)
-    return stricter(count // 2)(capture)
+def share_of_neutral(share: float) -> Callable[[Capture], Capture | None]:
+    """That part of the neutral views stays so; the rest are protected."""
+
+    def change(capture: Capture) -> Capture | None:
+        count = sum(frame.role is Role.NEUTRAL for frame in capture.frames)
+        return stricter(round(share * count))(capture)
+
+    return change
+
+
+def with_expression(capture: Capture) -> bool:
+    """Does its `meta.json` say that the face is not at rest?"""
+    sitter = capture.meta.get("sitter")
+    return bool(capture.meta.get("expression") or (isinstance(sitter, dict) and sitter.get("expression")))
 
 
 TWO_STAGES = Trial("two stages")
@@ -165,6 +186,7 @@ TWO_STAGES_ON_TEMPLATE = Trial("a template in place of stage 1", template=True)
 STAGE_1 = Trial("stage 1 alone", without_stage(2))
 FULL = Trial("full RGB", all_rgb, given=baseline_supervision)
 FULL_EQUAL = Trial("full RGB, equal steps", all_rgb_in_as_many_steps, given=baseline_supervision)
+SHARES = (25, 50, 75, 100)
 OPERATOR_TRIALS = tuple(
     Trial(f"operator {name}", protect={"operator": name}) for name in OPERATORS if name != "sobel"
 )
@@ -247,19 +269,25 @@ TABLES = {
         "Fewer neutral views (fig. 10); the others are protected",
         (
             Trial("5 neutral", frames=stricter(5)),
+            Trial("10 neutral", frames=stricter(10)),
             Trial("10 neutral, one choice", frames=stricter(10, 1)),
             Trial("10 neutral, another", frames=stricter(10, 2)),
             Trial("15 neutral", frames=stricter(15)),
         ),
         over="neutral views",
     ),
+    "views": Table(
+        "Fewer views of either kind",
+        tuple(Trial(f"{share} % of the views", frames=share_of_views(share / 100)) for share in SHARES),
+        over="views, %",
+    ),
     "half": Table(
-        "Half the views",
-        (
-            TWO_STAGES,
-            Trial("half the views", frames=half_the_views),
-            Trial("half the neutral views", frames=half_the_neutral),
-        ),
+        "Fewer neutral views, as a share; the others are protected",
+        tuple(Trial(f"{share} % of the neutral", frames=share_of_neutral(share / 100)) for share in SHARES),
+        over="neutral views, %",
+    ),
+    "expressions": Table(
+        "Faces that are not at rest (fig. 8)", (STAGE_1, TWO_STAGES, FULL, FULL_EQUAL), only=with_expression
     ),
     "resolution": Table(
         "Pixels of the longer side (fig. 17)",

@@ -24,7 +24,9 @@ TableName = Literal[
     "template",
     "neutral-colour",
     "neutral-views",
+    "views",
     "half",
+    "expressions",
     "resolution",
     "operators",
 ]  # the names of sansface.bench.trials.TABLES

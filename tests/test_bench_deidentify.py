@@ -83,6 +83,10 @@ def test_refusals_are_counted_and_make_no_picture(by):
     found = measure(choosy, by)
     assert 0 < found.refused < 12
     assert found.pictures + found.refused == 12
+    assert len(found.refused_of) == found.refused
+    others, none = measured(lambda photograph, rng: photograph, by, left_out=found.refused_of)
+    assert not none
+    assert {one.index for one in others} == set(range(12)) - set(found.refused_of)
 
     def never(photograph, rng):
         raise SansfaceError("none.")

@@ -100,6 +100,24 @@ def test_an_ablation_leaves_each_part_out(bench: Bench, measured: list[str]):
         table("ablation", [Chosen("grey", 1.0)], bench)
 
 
+def test_a_baseline_is_compared_on_the_photographs_that_the_method_hid(bench: Bench, monkeypatch):
+    def choosy(strength: float):
+        make = OURS["fading"].make(strength)
+
+        def method(photograph, rng):
+            if photograph[0, 0, 0] % 2:
+                raise SansfaceError("not this one.")
+            return make(photograph, rng)
+
+        return method
+
+    monkeypatch.setitem(KINDS, "choosy", replace(OURS["fading"], make=choosy))
+    own = bench.row(Chosen("choosy", 0.9))
+    assert 0 < own.refused < 24
+    for found in bench.matched(Chosen("choosy", 0.9)).values():
+        assert {one.row.pictures for one in found} == {own.pictures}
+
+
 def test_a_baseline_is_compared_at_the_same_tar(bench: Bench):
     text = table("matched", [Chosen("fading", 0.9)], bench)
     assert "| fading 0.9 |" in text

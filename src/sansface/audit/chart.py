@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from sansface.audit.run import Attack
 
-WIDTH, ROW, LABEL, RIGHT, TOP = 720, 22, 330, 14, 18  # in SVG units
+WIDTH, ROW, LABEL, RIGHT, TOP = 820, 22, 430, 14, 18  # in SVG units
 TICKS = (0, 25, 50, 75, 100)
+MOST = 80
+"""Letters of a label."""
 
 
 def chart(attacks: Sequence[Attack], chance: tuple[float, float]) -> str:
@@ -37,7 +39,7 @@ def chart(attacks: Sequence[Attack], chance: tuple[float, float]) -> str:
     for number, attack in enumerate(attacks):
         rate, middle = attack.named.rank1.misses, TOP + ROW * (number + 0.5)
         words = html.escape(f"{attack.attacker}: {attack.with_what}")
-        shown = words if len(words) <= 58 else words[:57] + "…"
+        shown = words if len(words) <= MOST else words[: MOST - 1] + "…"
         out.append(
             f'<text class="tick" x="{LABEL - 8}" y="{middle + 3.5:.1f}" text-anchor="end">{shown}</text>'
         )

@@ -1,7 +1,7 @@
 """One row of a table: a method at one strength, on all photographs, by every instrument."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,7 +79,8 @@ class Row:
     """Means over all pictures of one method at one strength; None for what was not measured, or is infinite.
 
     Attributes:
-        pictures: how many were made; refused: photographs times draws that the method refused.
+        pictures: how many were made; refused: photographs times draws that the method refused; refused_of:
+            the portraits, by index, of which it refused any.
         detected: share in which a face is still found where it was.
         changed: share of the pixels that changed; outside: pictures in which one beyond the head did.
         psnr, ssim, psnr_face, ssim_face: see `Quality`.
@@ -107,18 +108,19 @@ class Row:
     fitted: int
     seconds: float
     scored: tuple[Scored, ...]
+    refused_of: tuple[int, ...] = ()
 
 
 def runs(
-    method: Method, portraits: Sequence[Portrait], draws: int, seed: int
+    method: Method, portraits: Sequence[Portrait], draws: int, seed: int, left_out: Collection[int] = ()
 ) -> Iterator[tuple[int, np.ndarray | None, float]]:
-    """Hide every photograph, so many times each with fresh randomness of its own.
+    """Hide every photograph but those left out, so many times each with fresh randomness of its own.
 
     Yields:
         index of the portrait, the picture or None where the method refuses, and seconds of CPU.
     """
     for index, portrait in enumerate(portraits):
-        for draw in range(draws):
+        for draw in range(0 if index in left_out else draws):
             began = time.process_time()
             try:
                 picture = method(portrait.picture.copy(), np.random.default_rng([seed, index, draw]))
@@ -137,13 +139,20 @@ def found_again(yunet: Yunet, picture: np.ndarray, landmarks: np.ndarray) -> tup
 
 
 def measured(
-    method: Method, by: Instruments, draws: int = 1, with_pictures: bool = False
-) -> tuple[list[Hidden], int]:
-    """Everything that can be said of single pictures; and how often the method refused."""
-    result, refused = [], 0
-    for index, picture, seconds in runs(method, by.cohort.portraits, draws, by.seed):
+    method: Method,
+    by: Instruments,
+    draws: int = 1,
+    with_pictures: bool = False,
+    left_out: Collection[int] = (),
+) -> tuple[list[Hidden], list[int]]:
+    """Everything that can be said of single pictures; and of which portraits, as often as the method refused.
+
+    left_out: portraits that are not tried.
+    """
+    result, refused = [], []
+    for index, picture, seconds in runs(method, by.cohort.portraits, draws, by.seed, left_out):
         if picture is None:
-            refused += 1
+            refused.append(index)
             continue
         portrait = by.cohort.portraits[index]
         detected, landmarks = found_again(by.yunet, picture, portrait.landmarks)
@@ -163,7 +172,7 @@ def measured(
     return result, refused
 
 
-def row(pictures: Sequence[Hidden], refused: int, by: Instruments) -> Row:
+def row(pictures: Sequence[Hidden], refused: Sequence[int], by: Instruments) -> Row:
     """Summed up.
 
     Raises:
@@ -171,7 +180,7 @@ def row(pictures: Sequence[Hidden], refused: int, by: Instruments) -> Row:
     """
     if len(pictures) < 2:
         raise SansfaceError(
-            f"the method refused {refused} photographs and hid {len(pictures)}; give others, or more."
+            f"the method refused {len(refused)} photographs and hid {len(pictures)}; give others, or more."
         )
     rng = np.random.default_rng([by.seed, 2])
     which = np.array([one.index for one in pictures])
@@ -187,7 +196,7 @@ def row(pictures: Sequence[Hidden], refused: int, by: Instruments) -> Row:
     of = [one.quality for one in pictures]
     return Row(
         pictures=len(pictures),
-        refused=refused,
+        refused=len(refused),
         detected=bootstrapped(np.array([one.detected for one in pictures], np.float64), labels, rng),
         changed=float(np.mean([one.changed for one in of])),
         outside=sum(one.outside > 0 for one in of),
@@ -207,6 +216,7 @@ def row(pictures: Sequence[Hidden], refused: int, by: Instruments) -> Row:
             scored(one, one.recogniser.embed(_crops(pictures, one.recogniser.placing)), which, rng)
             for one in by.scorers
         ),
+        refused_of=tuple(sorted(set(refused))),
     )
 
 
@@ -218,7 +228,8 @@ def as_json(one: Row) -> dict[str, Any]:
 def from_json(told: dict[str, Any]) -> Row:
     """Back again."""
     back = tuple(Scored.from_json(one) for one in told["scored"])
-    return Row(**{**told, "detected": Rate(**told["detected"]), "scored": back})
+    read = {"detected": Rate(**told["detected"]), "scored": back, "refused_of": tuple(told["refused_of"])}
+    return Row(**{**told, **read})
 
 
 def _crops(pictures: Sequence[Hidden], placing: Placing) -> np.ndarray:

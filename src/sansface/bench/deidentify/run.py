@@ -35,7 +35,7 @@ from sansface.recognise.recogniser import Recogniser, known_by
 
 TableName = Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"]
 BASELINES = ("blur", "pixelation", "black box")
-LEAST_TAR = 0.05
+LEAST_TAR = 0.01
 """What a baseline need not go below, however little of a method is recognised."""
 
 
@@ -124,17 +124,19 @@ class Bench:
             **{name: getattr(asked, name) for name in ("photographs", "each", "size", "fits", "seed")},
         }
 
-    def row(self, one: Chosen | None, draws: int = 1) -> Row:
-        """Of a method at a strength; None for nothing hidden."""
+    def row(self, one: Chosen | None, draws: int = 1, left_out: tuple[int, ...] = ()) -> Row:
+        """Of a method at a strength; None for nothing hidden. left_out: portraits that are not tried."""
         name = str(one) if one else tables.CLEAR
         draws = draws if one and one.kind.random else 1
 
         def measure() -> dict[str, Any]:
             self.show(name)
-            pictures, refused = measured(one.make() if one else unchanged, self.by, draws)
+            method = one.make() if one else unchanged
+            pictures, refused = measured(method, self.by, draws, left_out=left_out)
             return as_json(row(pictures, refused, self.by))
 
-        return from_json(kept(self.asked.out, name, {**self._on, "draws": draws}, measure))
+        made_from = {**self._on, "draws": draws, "left_out": left_out}
+        return from_json(kept(self.asked.out, name, made_from, measure))
 
     def attacks(self, one: Chosen) -> list[Attack]:
         """Of a method at a strength."""
@@ -154,11 +156,15 @@ class Bench:
         return [Attack.from_json(attack) for attack in told["attacks"]]
 
     def matched(self, one: Chosen) -> dict[str, list[Matched]]:
-        """By recogniser: every baseline at the strength at which it hides as much."""
+        """By recogniser: every baseline at the strength at which it hides as much, on the same photographs."""
         own = self.row(one)
+
+        def of_the_same(baseline: Chosen) -> Row:
+            return self.row(baseline, left_out=own.refused_of)
+
         return {
             by.name: [
-                match(name, max(LEAST_TAR, tar(own, by.name)), by.name, self.row)
+                match(name, max(LEAST_TAR, tar(own, by.name)), by.name, of_the_same)
                 for name in BASELINES
                 if name != one.name
             ]

@@ -156,7 +156,7 @@ class Bench:
         return [Attack.from_json(attack) for attack in told["attacks"]]
 
     def matched(self, one: Chosen) -> dict[str, list[Matched]]:
-        """By recogniser: every baseline at the strength at which it hides as much, on the same photographs."""
+        """By recogniser: every baseline where it hides as much, on the same photographs."""
         own = self.row(one)
 
         def of_the_same(baseline: Chosen) -> Row:

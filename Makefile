@@ -14,7 +14,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[faces,reconstruct,deidentify,decimate,colmap,heic,video,view,serve,postgresql,cluster,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[faces,reconstruct,deidentify,restore,decimate,colmap,heic,video,view,serve,postgresql,cluster,dev]'
 	@touch $@
 
 demo: install

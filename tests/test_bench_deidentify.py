@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import patterns
+from onnx_files import means
 from sansface.audit.scores import similarities
 from sansface.bench.deidentify import tables
 from sansface.bench.deidentify.cohort import divided, enlarged
@@ -24,7 +25,6 @@ from sansface.bench.rows import kept
 from sansface.deidentify.methods import Chosen
 from sansface.errors import SansfaceError
 from sansface.recognise.align import Placing
-from test_recognise import means
 
 LARGE = Placing(224)
 

@@ -35,6 +35,9 @@ class Deidentify:
     """Of the change, above 0, at most 2; 1 makes another person to recognisers."""
     cover: Flag = False
     """Black out what looks like a face and cannot be changed (profiles, small ones); else it is an error."""
+    restore: Path | None = None
+    """ONNX file of a network that restores faces, such as GFPGAN's: the last step on photographs, within the
+    changed face. Needs the extra restore. None is shipped."""
     seed: int | None = None
     """For tests: who knows it can draw the same noise, and take it away."""
     overwrite: Flag = False
@@ -45,6 +48,7 @@ class Deidentify:
         import numpy as np
 
         from sansface.deidentify.faces import Tools
+        from sansface.deidentify.restore import Restorer
         from sansface.evaluate.png import write_png
         from sansface.photographs.decode import decode_rgb
 
@@ -62,8 +66,11 @@ class Deidentify:
         if missing:
             raise SansfaceError(f"there is no file {missing[0]}; correct the path.")
         if any(_is_film(path) for path in self.photographs):
+            if self.restore:
+                raise SansfaceError("a film is not restored: frames would flicker; leave --restore out.")
             self._film()
             return
+        restorer = Restorer(self.restore) if self.restore else None
         places, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
         refused = 0
         with progress_bar("changing faces") as show:
@@ -72,7 +79,9 @@ class Deidentify:
                 rng = np.random.default_rng(entropy)
                 try:
                     photograph = decode_rgb(path, "photograph")
-                    done = ideudemon.deidentify(photograph, tools, rng, self.strength, self.cover)
+                    done = ideudemon.deidentify(
+                        photograph, tools, rng, self.strength, self.cover, restorer=restorer
+                    )
                 except SansfaceError as error:
                     refused += 1
                     leave_out(path, place, error, only=len(places) == 1)

@@ -16,8 +16,10 @@ from sansface.deidentify.change import Face, StepTwo, appearance_of
 from sansface.deidentify.faces import Tools, covered, find, refusal
 from sansface.deidentify.hold import change_held
 from sansface.deidentify.redraw import Redrawing
+from sansface.deidentify.restore import Restorer
 from sansface.errors import SansfaceError
 from sansface.heads.albedo import CODES
+from sansface.heads.landmarks import five_landmarks
 
 IDENTITY = 1.4
 """Standard deviation of an identity's numbers at strength 1, in the population's."""
@@ -85,6 +87,7 @@ def deidentify(
     strength: float = 1.0,
     cover: bool = False,
     parts: StepTwo | None = None,
+    restorer: Restorer | None = None,
 ) -> Deidentified:
     """Give every face of a photograph another identity.
 
@@ -94,6 +97,7 @@ def deidentify(
         strength: of the noise, 0 to 2; 1 makes another person.
         cover: black out a face that bears no fit, instead of refusing the photograph.
         parts: of step II, for ablations.
+        restorer: has the last word on each changed face, where there is one.
 
     Raises:
         SansfaceError: no face, a face that bears no fit (without `cover`), or a strength out of range.
@@ -110,6 +114,8 @@ def deidentify(
         appearance = appearance_of(tools.model, head, photograph, beside.hidden, rng)
         face = another(head.identity, appearance.albedo, strength, rng)
         result, changed = change_held(tools, head, result, beside, appearance, face, how)
+        if restorer:
+            result = restorer.restored(result, five_landmarks(head.landmarks), changed)
         touched |= changed
     for finding, _ in faces.unfitted:
         result, changed = covered(result, finding.extent)

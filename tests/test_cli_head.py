@@ -1,8 +1,8 @@
 """The head of one photograph: files, frame, uncertainty; and pose and expression held by other identities."""
 
 import dataclasses
-from collections import defaultdict
 import json
+from collections import defaultdict
 
 import numpy as np
 import pytest

@@ -2,9 +2,10 @@
 
     z' = clip(z + strength · s · n, −3, 3),        n ~ N(0, 1)
 
-for the identity and the albedo code of every face, a few times over, s calibrated so that strength 1 makes another person for
+for the identity and the albedo code of every face, s calibrated so that strength 1 makes another person for
 a recogniser (docs/deidentify.md has the attacks' numbers); and of the photograph's own detail on the face a
-share stays that falls with the strength. Pose, expression and light are the photograph's.
+share stays that falls with the strength. Pose, expression and light are the photograph's: of a few draws that
+one is taken which keeps the expression best.
 """
 
 from dataclasses import dataclass, replace

@@ -36,6 +36,12 @@ def test_several_seeds_give_their_mean():
     assert "| `standard` | 70.0 | 90.0 | 35.0 | 70 / 70 / 70 |" in privacy.table(more, {})
 
 
+def test_attackers_of_single_pictures_alone_leave_a_dash():
+    alone = privacy.Leak("standard", 0, "naive", 0.05, 0.02, 0.09, None, 0.02)
+    line = privacy.table([alone], {}).splitlines()[2]
+    assert "| 5.0 [2.0, 9.0] | – | 2.5 |" in line
+
+
 def test_the_figure_has_a_place_for_each_way(tmp_path):
     text = privacy.write(LEAKS, SCORES, tmp_path)
     assert (tmp_path / "frontier.md").read_text(encoding="utf-8") == text

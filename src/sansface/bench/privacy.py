@@ -176,10 +176,11 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
             alone = f"{100 * single:.1f}"
             if len(mine) == 1:
                 alone += f" [{100 * (mine[0].low or 0):.1f}, {100 * (mine[0].high or 0):.1f}]"
-            together = np.mean([leak.together for leak in mine if leak.together is not None])
+            views = [leak.together for leak in mine if leak.together is not None]
+            together = f"{100 * np.mean(views):.1f}" if views else "–"
             thirds = np.array([leak.skin for leak in mine if leak.skin])
             skin = " / ".join(f"{100 * share:.0f}" for share in thirds.mean(axis=0)) if len(thirds) else "–"
-            cells = [f"`{way}`", alone, f"{100 * together:.1f}", f"{single / mine[0].chance:.1f}", skin]
+            cells = [f"`{way}`", alone, together, f"{single / mine[0].chance:.1f}", skin]
         for name in captures:
             values, plain = scores.get(way, {}).get(name), scores.get(STANDARD, {}).get(name)
             ratio = f" (× {np.mean(values) / np.mean(plain):.2f})" if values and plain else ""

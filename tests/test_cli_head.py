@@ -60,15 +60,14 @@ def test_what_is_held_is_the_head_laid_on_it_unless_corrected(tools):
 def test_pose_and_expression_are_held(tools):
     photograph = astronaut()
     faces = find(photograph, tools)
-    head, off, less = faces.heads[0], defaultdict(list), defaultdict(list)
+    head, off, less = faces.heads[0], {"plain": [], "held": []}, {"plain": [], "held": []}
     light = appearance_of(tools.model, head, photograph, faces.hidden, np.random.default_rng(0))
     for seed in range(4):
-        rng, common = np.random.default_rng(seed), (head, photograph, alone(faces.hidden), light)
-        face, *more = (another(head.identity, light.albedo, 1.0, rng) for _ in range(3))
+        face = another(head.identity, light.albedo, 1.0, np.random.default_rng(seed))
+        common = (head, photograph, alone(faces.hidden), light, face, step_two(1.0))
         for name, (picture, _) in (
-            ("plain", change(tools.model, *common, face, step_two(1.0))),
-            ("held", change_held(tools, *common, [face], step_two(1.0))),
-            ("of three", change_held(tools, *common, [face, *more], step_two(1.0))),
+            ("plain", change(tools.model, *common)),
+            ("held", change_held(tools, *common)),
         ):
             found = followed(picture, head.landmarks, tools.detectors)
             seen = fit_head(tools.model, found.landmarks, picture.shape[1::-1])
@@ -76,7 +75,6 @@ def test_pose_and_expression_are_held(tools):
             less[name].append(np.linalg.norm(seen.expression - head.expression))
     assert np.mean(off["held"]) < 0.8 * np.mean(off["plain"])
     assert np.mean(less["held"]) < 0.8 * np.mean(less["plain"])
-    assert np.mean(less["of three"]) < 0.95 * np.mean(less["held"])
 
 
 def test_what_is_seen_too_much_is_taken_away(tools):

@@ -6,7 +6,6 @@ and drawn again with what was seen too much taken away, a few times. More is tak
 fit gives part of any expression to the identity; and weights may leave [0, 1] for that, as no fit's do.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -61,30 +60,25 @@ def change_held(
     photograph: np.ndarray,
     around: Around,
     appearance: Appearance,
-    faces: Sequence[Face],
+    face: Face,
     how: StepTwo,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`change`, with pose and expression held, to that of some faces which keeps the expression best."""
+    """`change`, with pose and expression held."""
     gaze = gaze_of(tools.model, head, photograph)
 
-    def drawn(face: Face, held: Held, finest: float) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(held: Held, finest: float) -> tuple[np.ndarray, np.ndarray]:
         new = held.vertices(tools.model, head, face.identity)
         return change(tools.model, head, photograph, around, appearance, face, how, new, gaze, finest)
 
-    def tried(face: Face) -> tuple[float, Held]:
-        """How far off the expression was at its best, and what to draw."""
-        best = held = Held(head.expression, np.eye(3))
-        least = np.inf
-        for _ in range(ROUNDS):
-            seen = _seen(tools, head, drawn(face, held, DRAFT)[0])
-            if seen is None or (off := float(np.linalg.norm(seen.expression - head.expression))) > least:
-                return least, best
-            best, least, held = held, off, corrected(head, held, seen)
-        return least, held
-
-    found = [(tried(face), face) for face in faces]
-    (_, held), face = min(found, key=lambda one: one[0][0])
-    return drawn(face, held, FINEST)
+    best = held = Held(head.expression, np.eye(3))
+    least = np.inf
+    for _ in range(ROUNDS):
+        seen = _seen(tools, head, drawn(held, DRAFT)[0])
+        if seen is None or (off := float(np.linalg.norm(seen.expression - head.expression))) > least:
+            held = best
+            break
+        best, least, held = held, off, corrected(head, held, seen)
+    return drawn(held, FINEST)
 
 
 def corrected(head: FittedHead, held: Held, seen: FittedHead) -> Held:

@@ -4,8 +4,7 @@
 
 for the identity and the albedo code of every face, s calibrated so that strength 1 makes another person for
 a recogniser (docs/deidentify.md has the attacks' numbers); and of the photograph's own detail on the face a
-share stays that falls with the strength. Pose, expression and light are the photograph's: of a few draws that
-one is taken which keeps the expression best.
+share stays that falls with the strength. Pose, expression and light are the photograph's.
 """
 
 from dataclasses import dataclass, replace
@@ -33,8 +32,6 @@ ALBEDO_SPREAD = np.array([ALBEDO[name] for name in CODES])
 MOST = 3.0
 """Largest number of a code, in standard deviations: beyond, heads break."""
 STRONGEST = 2.0
-DRAWS = 3
-"""Of the noise on a photograph: of so many faces that is taken which keeps the expression best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +112,8 @@ def deidentify(
         # What lies behind an earlier face is read from the original, so the order does not matter to the fit.
         beside = around(faces.heads, head, faces.hidden)
         appearance = appearance_of(tools.model, head, photograph, beside.hidden, rng)
-        others = [another(head.identity, appearance.albedo, strength, rng) for _ in range(DRAWS)]
-        result, changed = change_held(tools, head, result, beside, appearance, others, how)
+        face = another(head.identity, appearance.albedo, strength, rng)
+        result, changed = change_held(tools, head, result, beside, appearance, face, how)
         if restorer:
             result = restorer.restored(result, five_landmarks(head.landmarks), changed)
         touched |= changed

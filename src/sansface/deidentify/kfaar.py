@@ -72,4 +72,4 @@ def _changed(
     own = np.where([name in LIKE_HAIR for name in CODES], appearance.albedo, 0)
     moved = own + ALBEDO_SPREAD * albedo
     face = Face((IDENTITY * identity).clip(-MOST, MOST), moved)
-    return change_held(tools, head, picture, beside, appearance, [face], StepTwo(DRAWN))[0]
+    return change_held(tools, head, picture, beside, appearance, face, StepTwo(DRAWN))[0]

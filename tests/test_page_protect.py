@@ -448,6 +448,12 @@ def test_bad_frames_are_named(browser, ball):
     dot[40:46, 40:46] = 255
     says(f"{name} is all outline at 32 pixels", mask=picture(browser, "dot.png", dot))
     says("is inside the bounding sphere", settings={"radius": 100})
+    away = list(camera["camFromWorld"])
+    for row in (3, 7, 11):
+        away[row] *= 1e6
+    sphere = {"center": BALL_CENTER.tolist(), "radius": 2.5}
+    says("less than a pixel wide", camera=camera | {"camFromWorld": away}, settings=sphere)
+    says("cameras see anything of the bounding sphere", settings={"center": [500, 0, 0], "radius": 5})
 
 
 def test_bad_settings_and_roles(browser, ball):

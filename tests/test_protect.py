@@ -357,6 +357,16 @@ def test_a_camera_inside_the_subject_is_named(ball):
     assert f"the camera of {ball.frames[3].image} is inside the bounding sphere" in text
 
 
+def test_a_camera_out_of_the_world_is_named(ball):
+    """A slip of units, say: with it the mask would show what is a speck there."""
+    camera = ball.frames[3].camera
+    pose = camera.cam_from_world.copy()
+    pose[:3, 3] *= 1e6
+    text = refusal(changed(ball, 3, camera=replace(camera, cam_from_world=pose)), SPHERE)
+    assert f"the camera of {ball.frames[3].image} is so far away" in text
+    assert "less than a pixel wide; correct the pose" in text
+
+
 def test_a_sphere_that_hardly_a_camera_sees(ball):
     text = refusal(ball, replace(SPHERE, center=(500.0, 0.0, 0.0)))
     assert "cameras see anything of the bounding sphere; correct its center" in text

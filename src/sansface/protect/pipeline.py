@@ -233,8 +233,8 @@ def _sphere(capture: Capture, settings: ProtectSettings, small: Sequence[_Small]
 
 
 def _check_outside(frames: Sequence[Frame], small: Sequence[_Small], sphere: Sphere) -> None:
-    for frame, one in zip(frames, small, strict=True):
-        distance = float(np.linalg.norm(one.camera.center - sphere.center))
+    distances = [float(np.linalg.norm(one.camera.center - sphere.center)) for one in small]
+    for frame, distance in zip(frames, distances, strict=True):
         if not distance > sphere.radius:
             raise SansfaceError(
                 f"the camera of {frame.image} is inside the bounding sphere ({distance:.4g} from its center, "
@@ -246,6 +246,12 @@ def _check_outside(frames: Sequence[Frame], small: Sequence[_Small], sphere: Sph
             f"only {seeing} of {len(small)} cameras see anything of the bounding sphere; correct its center "
             "and radius, or the poses."
         )
+    for frame, one, distance in zip(frames, small, distances, strict=True):
+        if 2 * np.diag(one.camera.K)[:2].max() * sphere.radius < distance:
+            raise SansfaceError(
+                f"the camera of {frame.image} is so far away ({distance:.4g}, the bounding sphere's radius "
+                f"is {sphere.radius:.4g}) that the subject is less than a pixel wide; correct the pose."
+            )
 
 
 def _sees(camera: Camera, sphere: Sphere) -> bool:

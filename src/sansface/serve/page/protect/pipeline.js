@@ -16,7 +16,7 @@ import { centerOf, checkedCamera, normalized } from "./camera.js";
 import { SCALE_STEPS } from "./contents.js";
 import { summaryOf } from "./describe.js";
 import { withoutFrame } from "./frame.js";
-import { norm } from "./linear.js";
+import { dot, norm } from "./linear.js";
 import { readPhotograph } from "./photograph.js";
 import { disturbed, maskCodes, modulusOf, neutralCodes, reduced, sensitiveCodes } from "./reduce.js";
 import { Refusal, shown } from "./refusal.js";
@@ -173,17 +173,47 @@ function sphereOf(smalls, { center, radius, sphere, share }) {
   return { center: Array.from(center ?? given.center), radius: radius ?? given.radius, source: "given" };
 }
 
-function checkOutside(smalls, { center, radius }) {
-  for (const { name, camera } of smalls) {
-    const distance = norm(centerOf(camera).map((value, axis) => value - center[axis]));
-    if (!(distance > radius)) {
-      const [far, wide] = [distance, radius].map((value) => Number(value.toPrecision(4)));
+function checkOutside(smalls, sphere) {
+  const { center, radius } = sphere;
+  const wide = Number(radius.toPrecision(4));
+  const distances = smalls.map(({ camera }) => norm(centerOf(camera).map((value, axis) => value - center[axis])));
+  smalls.forEach(({ name }, index) => {
+    if (!(distances[index] > radius)) {
+      const far = Number(distances[index].toPrecision(4));
       throw new Refusal(
         `the camera of ${name} is inside the bounding sphere (${far} from its center, radius ${wide}); ` +
           "correct the pose, or give a smaller radius.",
       );
     }
+  });
+  const seeing = smalls.filter(({ camera }) => sees(camera, sphere)).length;
+  if (seeing < smalls.length / 2) {
+    throw new Refusal(
+      `only ${seeing} of ${smalls.length} cameras see anything of the bounding sphere; correct its center and ` +
+        "radius, or the poses.",
+    );
   }
+  smalls.forEach(({ name, camera }, index) => {
+    if (2 * Math.max(camera.K[0], camera.K[4]) * radius < distances[index]) {
+      const far = Number(distances[index].toPrecision(4));
+      throw new Refusal(
+        `the camera of ${name} is so far away (${far}, the bounding sphere's radius is ${wide}) that the ` +
+          "subject is less than a pixel wide; correct the pose.",
+      );
+    }
+  });
+}
+
+/** May some of the sphere be in the picture? It is taken as the square around it. */
+function sees({ K, width, height, camFromWorld: pose }, { center, radius }) {
+  const [x, y, depth] = [0, 4, 8].map((row) => dot(pose.slice(row, row + 3), center) + pose[row + 3]);
+  if (depth <= 0) return depth > -radius;
+  const place = [(K[0] * x + K[1] * y) / depth + K[2], (K[4] * y) / depth + K[5]];
+  const reach = [K[0], K[4]].map((focal) => (focal * radius) / depth);
+  return [width, height].every((size, axis) => {
+    const beyond = Math.max(-place[axis], place[axis] - size);
+    return beyond <= reach[axis];
+  });
 }
 
 function finished(small, sphere, scale, settings) {

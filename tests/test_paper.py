@@ -24,6 +24,7 @@ from sansface.bench.trials import (
     all_sensitive,
     share_of_neutral,
     share_of_views,
+    spread_out,
     stricter,
     with_expression,
 )
@@ -154,6 +155,12 @@ def test_fewer_views(ball):
     for share, sensitive, neutral in ((1.0, 5, 3), (0.6, 3, 2), (0.01, 1, 1)):
         fewer = [frame.role for frame in share_of_views(share)(capture).frames]
         assert (fewer.count(Role.SENSITIVE), fewer.count(Role.NEUTRAL)) == (sensitive, neutral)
+    around = spread_out(capture.frames, 4)
+    ways = np.stack([frame.camera.center for frame in around]) - np.mean(
+        [frame.camera.center for frame in capture.frames], axis=0
+    )
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    assert (ways @ ways.T - 2 * np.eye(4)).max() < 0.6  # no two from about one side
     strict = share_of_neutral(0.4)(capture)
     assert strict is not None
     assert [frame.role for frame in strict.frames].count(Role.NEUTRAL) == 1

@@ -3,7 +3,7 @@
 Numbers of tables and figures are those of Kong et al., Identity-Obscured Neural Radiance Fields.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from sansface.bench.baseline import (
     baseline_supervision,
     whole_picture_supervision,
 )
-from sansface.capture import Capture, Role
+from sansface.capture import Capture, Frame, Role
 from sansface.protect.operators import OPERATORS
 from sansface.protect.pipeline import ProtectSettings
 from sansface.reconstruct.config import Config, changed
@@ -151,15 +151,27 @@ def all_sensitive(capture: Capture) -> Capture:
     return replace(capture, frames=tuple(replace(f, role=Role.SENSITIVE) for f in capture.frames))
 
 
+def spread_out(frames: Sequence[Frame], count: int) -> list[Frame]:
+    """So many of them that look from all sides: the first, then always the one that is farthest from those."""
+    places = np.stack([frame.camera.center for frame in frames])
+    ways = places - places.mean(axis=0)
+    ways /= np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-12)
+    kept, away = [0], np.linalg.norm(ways - ways[0], axis=1)
+    while len(kept) < count:
+        kept.append(int(away.argmax()))
+        away = np.minimum(away, np.linalg.norm(ways - ways[kept[-1]], axis=1))
+    return [frames[k] for k in sorted(kept)]
+
+
 def share_of_views(share: float) -> Callable[[Capture], Capture]:
-    """That part of the views of each role, evenly spread; of each one at least."""
+    """That part of the views of each role, from all sides; of each one at least."""
 
     def change(capture: Capture) -> Capture:
         kept = []
         for role in (Role.SENSITIVE, Role.NEUTRAL):
             own = [frame for frame in capture.frames if frame.role is role]
-            count = max(round(share * len(own)), min(1, len(own)))
-            kept += [own[k] for k in np.linspace(0, len(own) - 1, count).round().astype(int)]
+            if own:
+                kept += spread_out(own, max(round(share * len(own)), 1))
         return replace(capture, frames=tuple(kept))
 
     return change

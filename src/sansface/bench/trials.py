@@ -152,7 +152,7 @@ def all_sensitive(capture: Capture) -> Capture:
 
 
 def spread_out(frames: Sequence[Frame], count: int) -> list[Frame]:
-    """So many of them that look from all sides: the first, then always the one that is farthest from those."""
+    """So many of them, from all sides: the first, then always the one farthest from those that are taken."""
     places = np.stack([frame.camera.center for frame in frames])
     ways = places - places.mean(axis=0)
     ways /= np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-12)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from sansface.audit.copies import copies, fingerprint
 from sansface.audit.people import CLEAR, STANDARD, People, read_people
 from sansface.errors import SansfaceError
 from sansface.recognise.align import SIDE, TEMPLATE, Placing
@@ -98,6 +99,34 @@ def test_what_cannot_be_used_is_told_by_number(folder: Path):
     assert people.numbers.tolist() == [0, 2, 0, 1]
     assert (people.faceless, people.small) == (((0, 1),), ((1, 0),))
     assert read(folder, Face(0.9, LANDMARKS / 2), least_eyes=5.0).small == ()
+
+
+def saved_again(path: Path, seed: int) -> None:
+    """The same picture, brighter, paler, and as JPEG."""
+    pale = np.clip(0.8 * picture(seed) + 40, 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), pale[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 60])
+
+
+def test_a_photograph_saved_again_counts_once(folder: Path):
+    saved_again(folder / "Alice" / "d.jpg", 1)
+    people = read(folder)
+    assert people.twice == ((0, 3),)
+    assert len(people.labels) == len(people.eyes) == len(people.digests) == len(people.crops[CLEAR]) == 6
+
+
+def test_a_photograph_that_two_people_have_is_an_error_though_it_was_saved_again(folder: Path):
+    saved_again(folder / "Carol" / "3.jpg", 0)
+    with pytest.raises(
+        SansfaceError, match="photograph 3 of person 3 .*same picture as photograph 1 of pers"
+    ):
+        read(folder)
+
+
+def test_flat_pictures_are_no_copies():
+    flat, other = (np.full((96, 96, 3), grey, np.uint8) for grey in (90, 91))
+    prints = np.stack([fingerprint(one, LANDMARKS) for one in (flat, other, picture(0), picture(0))])
+    assert copies(prints).tolist() == [[2, 3]]
 
 
 def test_a_photograph_twice_counts_once(folder: Path):

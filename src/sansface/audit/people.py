@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sansface.audit.copies import copies, fingerprint
 from sansface.audit.kept import Kept
 from sansface.errors import SansfaceError
 from sansface.extras import require
@@ -45,7 +46,7 @@ class People:
         eyes: (n,) float64, pixels between the eyes in the photograph itself.
         faceless: photographs in which no face was found.
         small: photographs whose face has fewer pixels than a placing asks for, `least_eyes` between the eyes.
-        twice: photographs that the person has twice; the first one stays.
+        twice: photographs that the person has twice, also if saved again; the first one stays.
     """
 
     labels: np.ndarray
@@ -84,13 +85,13 @@ def read_people(
 
     Raises:
         SansfaceError: no such folder, nobody in it, a photograph that cannot be read, one that two people
-            have, or none in which a face of that size is found.
+            have, be it saved again, or none in which a face of that size is found.
     """
     listed = _listed(folder)
     told = progress or (lambda done: None)
     faces = _found(listed, find, kept or Kept(None), lambda done: told(done / 2))
     first: dict[bytes, tuple[int, int]] = {}
-    faceless, small, twice, eyes = [], [], [], []
+    faceless, small, twice, eyes, prints = [], [], [], [], []
     crops: dict[Placing, list[np.ndarray]] = {placing: [] for placing in placings}
     outlines: list[np.ndarray] = []
     segment = segment or (_segmenter() if outlined else None)
@@ -112,6 +113,7 @@ def read_people(
         else:
             first[digest] = (person, number)
             eyes.append(face.eyes)
+            prints.append(fingerprint(picture, face.landmarks))
             for placing in placings:
                 crops[placing].append(placing.cut(picture, face.landmarks))
             if outlined is not None and segment is not None:
@@ -120,17 +122,35 @@ def read_people(
     if not first:
         raise SansfaceError(_why_none(folder, len(faceless), len(small), least_eyes))
     who = np.array(list(first.values()), dtype=np.int64)
+    again = _saved_again(np.stack(prints), who, folder)
+    once = ~np.isin(np.arange(len(who)), again)
     return People(
-        labels=who[:, 0],
-        numbers=who[:, 1],
-        digests=np.array(list(first)),
-        crops={placing: np.stack(faces) for placing, faces in crops.items()},
-        eyes=np.array(eyes),
-        outlines={} if outlined is None else {outlined: np.stack(outlines)},
+        labels=who[once, 0],
+        numbers=who[once, 1],
+        digests=np.array(list(first))[once],
+        crops={placing: np.stack(faces)[once] for placing, faces in crops.items()},
+        eyes=np.array(eyes)[once],
+        outlines={} if outlined is None else {outlined: np.stack(outlines)[once]},
         faceless=tuple(faceless),
         small=tuple(small),
-        twice=tuple(twice),
+        twice=(*twice, *((int(person), int(number)) for person, number in who[again])),
     )
+
+
+def _saved_again(fingerprints: np.ndarray, who: np.ndarray, folder: Path) -> np.ndarray:
+    """(k,) indices of photographs that an earlier one shows as well; who: (n, 2) person and photograph.
+
+    Raises:
+        SansfaceError: two people have one.
+    """
+    pairs = copies(fingerprints)
+    for one, other in who[pairs]:
+        if one[0] != other[0]:
+            raise SansfaceError(
+                f"photograph {other[1] + 1} of person {other[0] + 1} in {folder} shows the same picture as "
+                f"photograph {one[1] + 1} of person {one[0] + 1}, in alphabetical order; give it to one of them."
+            )
+    return np.unique(pairs[:, 1])
 
 
 def read_photographs(folder: Path, which: Numbers) -> list[np.ndarray]:

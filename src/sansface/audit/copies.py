@@ -1,7 +1,7 @@
 """The same picture twice, though its bytes differ: saved again, of another size, a little cropped.
 
-Faces are compared where they lie, 24 pixels a side, without their brightness and contrast. In LFW pictures of
-different people correlate by 0.92 at most, of one person by 0.95, and one picture that is there twice by 0.996.
+Faces are compared where they lie, 24 pixels a side, without their brightness and contrast. Of LFW's pictures
+those of different people correlate by 0.92 at most, of one person by 0.95, one that is there twice by 0.996.
 """
 
 import cv2

@@ -148,7 +148,8 @@ def _saved_again(fingerprints: np.ndarray, who: np.ndarray, folder: Path) -> np.
         if one[0] != other[0]:
             raise SansfaceError(
                 f"photograph {other[1] + 1} of person {other[0] + 1} in {folder} shows the same picture as "
-                f"photograph {one[1] + 1} of person {one[0] + 1}, in alphabetical order; give it to one of them."
+                f"photograph {one[1] + 1} of person {one[0] + 1}, in alphabetical order; give it to one of "
+                "them."
             )
     return np.unique(pairs[:, 1])
 

@@ -118,7 +118,7 @@ def test_a_photograph_saved_again_counts_once(folder: Path):
 def test_a_photograph_that_two_people_have_is_an_error_though_it_was_saved_again(folder: Path):
     saved_again(folder / "Carol" / "3.jpg", 0)
     with pytest.raises(
-        SansfaceError, match="photograph 3 of person 3 .*same picture as photograph 1 of pers"
+        SansfaceError, match=r"photograph 3 of person 3 .*same picture as photograph 1 of pers"
     ):
         read(folder)
 

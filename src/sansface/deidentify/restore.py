@@ -79,7 +79,8 @@ class Restorer:
         back = cv2.invertAffineTransform(_by_centres(fit))
         drawn = cv2.warpAffine(127.5 * (drawn.clip(-1, 1) + 1), back, size, flags=cv2.INTER_LINEAR)
         within = cv2.warpAffine(np.ones((SIDE, SIDE), np.float32), back, size, flags=cv2.INTER_LINEAR)
-        share = _share(touched & (within > 1 - 1e-3), SOFT * np.linalg.norm(landmarks[1] - landmarks[0]))
+        eyes = float(np.linalg.norm(landmarks[1] - landmarks[0]))
+        share = _share(touched & (within > 1 - 1e-3), SOFT * eyes)
         mixed = picture + share[..., None] * (drawn - picture)
         return np.where(share[..., None] > 0, np.rint(mixed).astype(np.uint8), picture)
 
@@ -105,4 +106,4 @@ def _share(within: np.ndarray, soft: float) -> np.ndarray:
     """(h, w) float32: 0 beyond, growing to 1 so many pixels within; the picture's own rim is none."""
     padded = np.pad(within.astype(np.uint8), 1, mode="edge")
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    return np.clip(depth / max(float(soft), 1.0), 0, 1)
+    return np.clip(depth / max(soft, 1.0), 0, 1)

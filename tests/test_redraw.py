@@ -69,7 +69,7 @@ def test_another_face_is_another_picture_and_only_where_it_says(model, taken):
     assert result.dtype == np.uint8
     low, high = head.landmarks.min(axis=0).astype(int), head.landmarks.max(axis=0).astype(int)
     face = np.s_[low[1] : high[1], low[0] : high[0]]
-    assert np.abs(result.astype(int) - photograph)[face].mean() > 5
+    assert np.abs(result.astype(int) - photograph)[face].mean() > 4
     # Somebody else, in the same light: neither much brighter nor darker.
     assert abs(np.log(result[face].mean() / photograph[face].mean())) < 0.2
 

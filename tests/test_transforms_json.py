@@ -89,9 +89,13 @@ def test_meta_json(tmp_path):
     assert read_transforms_json(tmp_path).sphere.source == "masks"
     write_transforms_json(replace(found, sphere=capture.sphere), tmp_path)
     assert read_transforms_json(tmp_path).sphere.source == "given"
-    (tmp_path / "meta.json").write_text(json.dumps({"radius": 4.4, "unit": "Dr Jane Roe's ward"}))
+    (tmp_path / "meta.json").write_text(json.dumps({"radius": 4.4}))
     capture = read(tmp_path, document())
     assert (capture.unit, capture.sphere) == ("unknown", None)
+    (tmp_path / "meta.json").write_text(json.dumps({"radius": 4.4, "unit": "Dr Jane Roe's ward"}))
+    with pytest.raises(SansfaceError, match="the unit is none of") as refused:
+        read(tmp_path, document())
+    assert "Roe" not in str(refused.value)
 
 
 rotations = st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.linalg.norm(q) > 0.1)

@@ -252,11 +252,14 @@ function readMeta(text) {
   return { sphere: found ? { center, radius, source } : null, unit };
 }
 
-/** One of `UNITS`: `unknown` if the word is on no list. */
+/** One of `UNITS`, for it travels. */
 function unitOf(value) {
   const word = String(value).trim().toLowerCase();
   const unit = UNIT_WORDS[word.replace(/s$/, "")] ?? word;
-  return UNITS.includes(unit) ? unit : "unknown";
+  if (!UNITS.includes(unit)) {
+    throw new Refusal(`${META}: the unit is none of ${UNITS.join(", ")}; correct it, or leave it out.`);
+  }
+  return unit;
 }
 
 function plainPath(path) {

@@ -234,8 +234,11 @@ def test_outlines_tell_who_it_is_if_they_are_the_persons_own(own):
         people = replace(people, outlines={PLACED: people.outlines[PLACED][mixed]})
     protection = ProtectSettings(share=Share.OUTLINE)
     settings = AuditSettings(applicable(("naive",), protection))
-    result = audit(people, [Small()], protection, PLACED, np.random.default_rng(0), settings)
+    rng = np.random.default_rng(0)
+    result = audit(people, [Small()], protection, PLACED, rng, settings, pictures=True)
     assert [attack.attacker for attack in result.attacks] == ["outlines", "outlines"]
+    assert set(result.pictures) == {"as it was uploaded"}  # and no σ, which stayed at home
+    assert set(np.unique(result.pictures["as it was uploaded"])) <= {0.0, 1.0}
     alone = result.attacks[0].named.rank1.misses.value
     assert (alone > 0.6) if own else (alone < result.chance[1] + 0.1)
     assert "outlines alone" in report(result)

@@ -27,6 +27,7 @@ from sansface.audit.scores import by_person, similarities
 from sansface.audit.sigma import protecting
 from sansface.audit.split import LEAST
 from sansface.errors import SansfaceError
+from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.recognise.align import Placing
 from sansface.recognise.recogniser import Recogniser
@@ -187,19 +188,10 @@ class Attempts:
         """Goes on from there."""
         return self._recognised(self._searched(self.probes))
 
-    def seen(self, detects: Callable[[np.ndarray, np.ndarray], bool]) -> dict[str, np.ndarray]:
-        """Of each way to show the probes to a recogniser as it is, (n,) bool: is the face found in it?
-
-        detects: whether there is a face in a (h, w, 3) uint8 picture at (5, 2) landmarks.
-        """
-        found = {}
-        for shown, drawing in SHOWN.items():
-            codes = np.rint(255 * as_pictures(self.probes, drawing)).astype(np.uint8)
-            found[shown] = np.array([detects(one, self.placed.landmarks) for one in codes])
-        return found
-
     def pictures(self, which: np.ndarray) -> dict[str, np.ndarray]:
-        """What attackers see of some probes and what they draw, (k, h, w, 3) float32, by name."""
+        """What attackers see of some probes and draw, by name: (k, h, w) or (k, h, w, 3) float32."""
+        if self.protection.share is Share.OUTLINE and self.outlines is not None:
+            return {"as it was uploaded": self.outlines[1][which]}
         probes = self.probes[which]
         found = {
             "as it was uploaded": as_pictures(probes),

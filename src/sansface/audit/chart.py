@@ -38,14 +38,14 @@ def chart(attacks: Sequence[Attack], chance: tuple[float, float]) -> str:
     )
     for number, attack in enumerate(attacks):
         rate, middle = attack.named.rank1.misses, TOP + ROW * (number + 0.5)
-        words = html.escape(f"{attack.attacker}: {attack.with_what}")
-        shown = words if len(words) <= MOST else words[: MOST - 1] + "…"
+        words = f"{attack.attacker}: {attack.with_what}"
+        shown = html.escape(words if len(words) <= MOST else words[: MOST - 1] + "…")
         out.append(
             f'<text class="tick" x="{LABEL - 8}" y="{middle + 3.5:.1f}" text-anchor="end">{shown}</text>'
         )
         out.append(
             f'<rect class="bar" x="{LABEL}" y="{middle - 6:.1f}" width="{x(rate.value) - LABEL:.1f}" '
-            f'height="12"><title>{words}: {100 * rate.value:.1f} %</title></rect>'
+            f'height="12"><title>{html.escape(words)}: {100 * rate.value:.1f} %</title></rect>'
         )
         ends = f'x1="{x(rate.low):.1f}" x2="{x(rate.high):.1f}" y1="{middle:.1f}" y2="{middle:.1f}"'
         out.append(f'<line class="whisker" {ends}/>')

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from sansface.audit.chart import chart
 from sansface.audit.control import RATES
 from sansface.audit.run import Attack, Audit
-from sansface.audit.scores import percent
+from sansface.audit.scores import Counted, percent
 from sansface.audit.thumbnails import stamped
 from sansface.evaluate.pictures import side_by_side
 from sansface.evaluate.png import png_bytes
@@ -118,8 +118,6 @@ COLUMNS = (
 
 
 def _row(attack: Attack) -> list[str]:
-    ways = attack.detected
-    left = ways.left_out if ways else None
     return [
         f"{attack.attacker}: {attack.with_what}",
         percent(attack.named.rank1.misses),
@@ -127,12 +125,18 @@ def _row(attack: Attack) -> list[str]:
         percent(attack.equal_error),
         *(percent(one.tar.misses) + (" *" if one.threshold.too_few else "") for one in attack.verified),
         *["–"] * (len(RATES) - len(attack.verified)),
-        "–"
-        if ways is None
-        else f"{100 * (1 - ways.undetected / ways.misses.tries):.0f} % ({100 * ways.misses.value:.1f}; "
-        + ("–)" if left is None else f"{100 * left.value:.1f})"),
+        _detected(attack.detected),
         ", ".join(f"{1 + person} ({100 * share:.0f} %)" for person, share in attack.named.worst[:3]),
     ]
+
+
+def _detected(ways: Counted | None) -> str:
+    """How often a detector finds the face, and what is then named: not found as misses, and left out."""
+    if ways is None:
+        return "–"
+    left = "–" if ways.left_out is None else f"{100 * ways.left_out.value:.1f}"
+    share = 1 - ways.undetected / ways.misses.tries
+    return f"{100 * share:.0f} % ({100 * ways.misses.value:.1f}; {left})"
 
 
 def _pictures(found: Audit) -> list[str]:

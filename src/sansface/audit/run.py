@@ -5,13 +5,14 @@ well people are told apart by pictures made in the same way, of others than the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from sansface.audit.attackers.calibration import fused_views
+from sansface.audit.attackers.naive import seen
 from sansface.audit.attempts import ATTACKERS, DRAWS, Attempts, AuditSettings, Progress
 from sansface.audit.control import RATES, Control, control
 from sansface.audit.kept import Kept
@@ -87,8 +88,8 @@ class Audit:
         skin: how often the strongest attacker of one picture names the people of each third, by their tone;
             none where they are too few.
         left_out: photographs that could not be used, by reason.
-        pictures: if asked for, of some probes what attackers see and draw, by name: (k, h, w, 3) float32
-            each. They show people.
+        pictures: if asked for, of some probes what attackers see and draw, by name: float32, (k, h, w) or
+            (k, h, w, 3) each. They show people.
     """
 
     protection: ProtectSettings
@@ -276,10 +277,10 @@ def audit(
     )
     attacks: list[Attack] = []
     for attacker in (one for one in ATTACKERS if one in settings.attackers):
-        seen = attempts.seen(detects) if attacker == "naive" and detects else {}
+        found = seen(modulus[parts.probe], placed, detects) if attacker == "naive" and detects else {}
         for number, (name, scores) in enumerate(attempts.scores(attacker).items()):
-            shown = next((found for way, found in seen.items() if name.endswith(way)), None)
-            attacks.append(gallery.attacked(attacker, name, scores, shown))
+            way = name.rpartition(", ")[2]
+            attacks.append(gallery.attacked(attacker, name, scores, found.get(way)))
             if attacker in ("parrot", "outlines") and number == 0:
                 # The whole of a bundle shows one person.
                 attacks.append(gallery.attacked_at_once(attacker, scores))
@@ -314,21 +315,21 @@ class _Gallery:
     def __init__(self, probes: np.ndarray, enrolled: np.ndarray, rng: np.random.Generator) -> None:
         self.probes, self.who, self.rng = probes, np.unique(enrolled), rng
 
-    def attacked(self, attacker: str, name: str, scores: np.ndarray, seen: np.ndarray | None) -> Attack:
-        """seen: (n,) bool, in which of these pictures a detector finds the face; None: it was not asked."""
+    def attacked(self, attacker: str, name: str, scores: np.ndarray, detected: np.ndarray | None) -> Attack:
+        """detected: (n,) bool, in which of the probes a detector finds the face; None: it was not asked."""
         own, strangers = np.split(scores, [len(self.probes)])
         thresholds = [calibrated(strangers.ravel(), rate) for rate in RATES]
-        detected = None if seen is None else seen[: len(own)]
-        return Attack(
+        about = own, self.probes, self.who
+        attack = Attack(
             attacker,
             name,
-            identify(own, self.probes, self.who, self.rng),
-            equal_error(own, self.probes, self.who, self.rng),
-            tuple(verify(own, self.probes, self.who, one, self.rng) for one in thresholds),
-            None
-            if detected is None
-            else identify(own, self.probes, self.who, self.rng, detected=detected).rank1,
+            identify(*about, self.rng),
+            equal_error(*about, self.rng),
+            tuple(verify(*about, one, self.rng) for one in thresholds),
         )
+        if detected is None:
+            return attack
+        return replace(attack, detected=identify(*about, self.rng, detected=detected).rank1)
 
     def attacked_at_once(self, attacker: str, scores: np.ndarray) -> Attack:
         """All pictures of each person; of scores that are logarithms of probabilities."""

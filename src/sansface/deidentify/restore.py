@@ -1,7 +1,7 @@
 """The last of step II: a network that restores faces, where the user has one: GFPGAN (Wang et al. 2021).
 
-It is given the changed face alone, and what it makes of it stays within what was changed: beyond the face the
-picture is the original to the bit as before. No weights are shipped.
+It is given the square around the changed face, and what it makes of it stays within what was changed: beyond
+the face the picture is the original to the bit as before. No weights are shipped.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from sansface.errors import SansfaceError
 from sansface.extras import require
-from sansface.recognise.align import similarity
+from sansface.recognise.align import by_centres, similarity
 
 SIDE = 512
 """Pixels of the square that such networks take."""
@@ -43,6 +43,7 @@ class Restorer:
             raise SansfaceError(
                 f"{weights} is missing; export GFPGAN to ONNX ({SOURCE}), or correct the path."
             )
+        runtime.disable_telemetry_events()
         quiet = runtime.SessionOptions()
         quiet.log_severity_level = 4
         try:
@@ -76,7 +77,7 @@ class Restorer:
         if not np.isfinite(drawn).all():
             raise SansfaceError("the network that restores faces gives no finite numbers; leave it out.")
         size = picture.shape[1::-1]
-        back = cv2.invertAffineTransform(_by_centres(fit))
+        back = cv2.invertAffineTransform(by_centres(fit))
         drawn = cv2.warpAffine(127.5 * (drawn.clip(-1, 1) + 1), back, size, flags=cv2.INTER_LINEAR)
         within = cv2.warpAffine(np.ones((SIDE, SIDE), np.float32), back, size, flags=cv2.INTER_LINEAR)
         eyes = float(np.linalg.norm(landmarks[1] - landmarks[0]))
@@ -93,13 +94,8 @@ def _cut(picture: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """(512, 512, 3) uint8: of a large face the mean over each pixel's area."""
     finer = int(np.clip(np.ceil(1 / np.sqrt(np.linalg.det(fit[:, :2]))), 1, FINEST))
     size, way = (finer * SIDE, finer * SIDE), cv2.INTER_LINEAR if finer > 1 else cv2.INTER_CUBIC
-    fine = cv2.warpAffine(picture, _by_centres(finer * fit), size, flags=way, borderMode=cv2.BORDER_REPLICATE)
+    fine = cv2.warpAffine(picture, by_centres(finer * fit), size, flags=way, borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-
-
-def _by_centres(fit: np.ndarray) -> np.ndarray:
-    """The same map for OpenCV, whose pixel centres are whole numbers."""
-    return np.column_stack([fit[:, :2], fit[:, 2] + fit[:, :2] @ (0.5, 0.5) - 0.5])
 
 
 def _share(within: np.ndarray, soft: float) -> np.ndarray:

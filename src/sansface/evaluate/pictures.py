@@ -119,7 +119,6 @@ def side_by_side(pictures: list[np.ndarray], gap: int = 8) -> np.ndarray:
 
 def stamped(picture: np.ndarray, word: str) -> np.ndarray:
     """A picture (h, w, 3) uint8 with a word of capitals in red at its lower edge, half as wide as it is."""
-    word = word.upper()
     scale = max(1, picture.shape[1] // (8 * len(word)))
     ink = np.pad(_letters(word, scale), scale)[: picture.shape[0], : picture.shape[1]]
     result = picture.copy()

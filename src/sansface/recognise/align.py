@@ -41,6 +41,11 @@ def similarity(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
     return np.column_stack([turn, onto.mean(axis=0) - turn @ points.mean(axis=0)])
 
 
+def by_centres(fit: np.ndarray) -> np.ndarray:
+    """A map (2, 3) of pixels as OpenCV takes it, whose pixel centres are whole numbers."""
+    return np.column_stack([fit[:, :2], fit[:, 2] + (fit[:, :2] @ (0.5, 0.5) - 0.5)])
+
+
 @dataclass(frozen=True)
 class Placing:
     """Where the face lies in a square picture: how a recogniser wants it, or how one was cut out."""
@@ -66,9 +71,7 @@ class Placing:
             Beyond the picture its border is repeated.
         """
         values = picture.astype(np.float32) / (255 if picture.dtype == np.uint8 else 1)
-        fit = FINER * similarity(landmarks, self.landmarks)
-        # OpenCV's pixel centres are whole numbers.
-        fit[:, 2] += fit[:, :2] @ (0.5, 0.5) - 0.5
+        fit = by_centres(FINER * similarity(landmarks, self.landmarks))
         size = (FINER * self.side, FINER * self.side)
         fine = cv2.warpAffine(values, fit, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cv2.resize(fine, (self.side, self.side), interpolation=cv2.INTER_AREA)

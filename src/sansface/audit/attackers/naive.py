@@ -4,6 +4,8 @@ The weakest attacker, and the one that the papers test. He knows where the face 
 cameras), enlarges the picture to what the recogniser takes, and stretches its values; he trains nothing.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sansface.audit.scores import similarities
@@ -31,6 +33,22 @@ def naive(
     """
     pictures = recogniser.placing.again(as_pictures(probes, drawing), placed)
     return similarities(recogniser.embed(pictures), clear)
+
+
+def seen(
+    probes: np.ndarray, placed: Placing, detects: Callable[[np.ndarray, np.ndarray], bool]
+) -> dict[str, np.ndarray]:
+    """Of each way in `SHOWN`, (n,) bool: does a detector find the face?
+
+    Args:
+        probes, placed: as for `naive`.
+        detects: whether there is a face in a (h, w, 3) uint8 picture at (5, 2) landmarks.
+    """
+    found = {}
+    for shown, drawing in SHOWN.items():
+        codes = np.rint(255 * as_pictures(probes, drawing)).astype(np.uint8)
+        found[shown] = np.array([detects(one, placed.landmarks) for one in codes])
+    return found
 
 
 def as_pictures(modulus: np.ndarray, drawing: bool = False) -> np.ndarray:

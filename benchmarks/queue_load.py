@@ -79,14 +79,14 @@ def child(url: str, place: str, key: bytes, load: Load, number: int) -> None:
     engine.dispose()
 
 
-def small(resolution: int):
+def small(resolution: int, views: tuple[int, int]):
     """A preset of seconds."""
     from sansface.reconstruct.config import _fast, changed
 
     grid = {"levels": (4, 8, 16), "feature_nodes": 8, "feature_channels": 4, "width": 8, "depth": 1}
     sizes = {"silhouette_rays": 300, "samples": 4, "coarse_looks": 16, "mesh_resolution": 24}
     steps = {"stage1": {"steps": 5}, "stage2": {"steps": 40}}
-    return changed(_fast(resolution), {"field_settings": grid | {"radius": 0.5}} | sizes | steps)
+    return changed(_fast(resolution, views), {"field_settings": grid | {"radius": 0.5}} | sizes | steps)
 
 
 def head(folder: Path, small: bool) -> bytes:

@@ -114,8 +114,9 @@ def test_protect_takes_every_option(ball, tmp_path, say):
     assert (found.operator.name, found.resolution, found.bits, found.radius) == ("scharr", 32, 12, 3.0)
     assert (found.operator.blur, found.noise, found.gain) == (0.5, 0.01, True)
     assert found.frames[0].mask is None
-    assert say("protect", ball, "-o", out, "--overwrite", "--share-masks")[0] == 0
+    assert say("protect", ball, "-o", out, "--overwrite", "--share-masks", "--unit", "in")[0] == 0
     assert sf.read_bundle(out).frames[0].mask is not None
+    assert json.loads(out.with_suffix(".frame.json").read_text(encoding="utf-8"))["unit"] == "in"
 
 
 def test_the_frame_is_the_users_own_and_of_one_bundle(ball, bundle, head, tmp_path, refused, say):
@@ -518,7 +519,7 @@ def test_no_option_shares_the_colours_of_a_sensitive_frame(say):
     options = set(re.findall(r"--[a-z][a-z-]*", told))
     assert options == {
         "--help", "--out", "--operator", "--resolution", "--bits", "--share-masks", "--no-share-masks",
-        "--center", "--radius", "--sheet", "--overwrite", "--blur", "--noise", "--gain",
+        "--center", "--radius", "--sheet", "--overwrite", "--blur", "--noise", "--gain", "--unit",
         "--format", "--frame-out", "--share-frame", "--preset",
     }  # fmt: skip
 

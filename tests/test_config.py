@@ -124,3 +124,7 @@ def test_larger_pictures_get_larger_windows_and_smaller_ones_no_smaller():
     assert all((b / a) ** 2 < 4 for a, b in pairwise(patches))
     assert all(b / a < 4 for a, b in pairwise(rays))
     assert preset("paper", 256) == preset("paper")
+
+
+def test_where_no_view_is_neutral_the_papers_first_stage_still_asks_for_a_template():
+    assert preset("paper", 64, (0, 20)).stage1.steps > 0

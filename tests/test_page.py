@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ sys.path.insert(0, {str(ROOT / "tests")!r})
 from small import small_config
 from sansface.reconstruct import config, pictures
 quick = small_config(20, 20)
-config.PRESETS["fast"] = lambda resolution: quick
+config.PRESETS["fast"] = lambda *_: quick
 pictures.MESH_SIZE = 48
 from sansface.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -380,6 +381,13 @@ def check_own_frame(folder: Path, mesh: bytes, own: bytes, way_back: bytes, dige
     want = transform(read_mesh(folder / "a.ply"), frame.center, frame.radius, frame.rotation)
     np.testing.assert_allclose(read_mesh(folder / "b.ply").vertices, want.vertices, atol=1e-5 * frame.radius)
     assert frame.unit == "mm"
+
+
+def readable(ply: bytes) -> Mesh:
+    with tempfile.NamedTemporaryFile(suffix=".ply") as file:
+        file.write(ply)
+        file.flush()
+        return read_mesh(file.name)
 
 
 def drawn(page: Any) -> int:
@@ -960,6 +968,63 @@ def test_masks_are_looked_for_only_while_their_step_is_shown(tab, ball):
         waited(page, lambda count=count: len(looked) == count)
         go_on()
     page.get_by_text("8 to be looked at").wait_for()
+
+
+def test_a_length_that_the_user_knows_makes_all_lengths_millimetres(tab, site):
+    person = site.person()
+    _, job = job_done(site, person)
+    ours = tab(person)
+    page = ours.page
+    ours.signed_in()
+    page.goto(f"{ours.wire.url}/#job/{job}")
+    page.get_by_text("triangles.").wait_for()
+    in_millimetres = page.get_by_role("button", name="The mesh in millimetres")
+    assert in_millimetres.is_disabled()
+    page.get_by_role("radio", name="Distance").check()
+    canvas, length = page.locator(".stage canvas"), page.get_by_label("This straight line is, in mm")
+    canvas.focus()
+    page.keyboard.press("Enter")
+    assert not length.is_visible()
+    page.keyboard.press("Enter")
+    page.get_by_text("Straight: 0.0000 R").wait_for()
+    assert not length.is_visible()  # nothing can be learnt of a point's distance from itself
+    page.keyboard.press("Enter")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    said = page.get_by_text(re.compile(r"Straight: [\d.]+ R")).inner_text()
+    (straight,) = map(float, re.findall(r"Straight: ([\d.]+) R", said))
+    length.fill("63")
+    length.press("Enter")
+    page.get_by_text("Straight: 63.0 mm by the length that you gave").wait_for()
+    mesh, scaled = (readable(ours.saved(name)) for name in ("The mesh", "The mesh in millimetres"))
+    np.testing.assert_allclose(scaled.vertices, mesh.vertices * 63 / straight, rtol=1e-3)
+    np.testing.assert_array_equal(scaled.faces, mesh.faces)
+    page.get_by_role("radio", name="Circumference").check()
+    canvas.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text(re.compile(r"Way round: [\d.]+ mm by the length")).wait_for()
+
+
+def test_the_unit_is_the_users_word(tab, ball, tmp_path):
+    """Where the capture file says none, or another than the user."""
+    ours = tab()
+    to_the_masks(ours, ball)
+    ours.press("I looked: these masks are right")
+    ours.press("Go on and protect")
+    ours.press("Protect the pictures")
+    ours.press("Go on to what will be sent")
+    before, said = (ours.saved(name) for name in ("Save the bundle", "Save the way back"))
+    for _ in range(4):
+        ours.press("Back", exact=True)
+    unit = ours.page.get_by_label("Lengths of the cameras are in")
+    assert unit.locator("option:checked").inner_text() == "millimetres"
+    unit.select_option("metres")
+    for step in ("Go on to the roles", "Go on to the masks", "Go on and protect", "Protect the pictures"):
+        ours.press(step)
+    ours.press("Go on to what will be sent")
+    assert ours.saved("Save the bundle") == before  # which says nothing of a unit
+    assert json.loads(ours.saved("Save the way back")) == json.loads(said) | {"unit": "m"}
 
 
 def test_a_head_that_was_left_before_it_came_is_not_watched(tab, site):

@@ -68,14 +68,16 @@ def test_a_name_stands_for_one_trial():
 
 
 def test_steps_are_the_papers():
-    """1000 and 500 epochs of 10 and 20 views, and as many epochs of 30 views for full RGB."""
-    config = preset("paper")
-    assert config.stage1.steps + config.stage2.steps == 20_000
-    full = all_rgb(config)
-    assert (full.stage1.steps, full.stage2.steps, full.stage1.targets) == (45_000, 0, "all")
-    equal = all_rgb_in_as_many_steps(config)
-    assert equal is not None
-    assert equal == replace(full, stage1=replace(full.stage1, steps=20_000))
+    """1000 and 500 epochs of the neutral and the sensitive views, and 1500 of all views for full RGB."""
+    for neutral, sensitive, steps, of_full in ((10, 20, 20_000, 45_000), (5, 20, 15_000, 37_500)):
+        config = preset("paper", 64, (neutral, sensitive))
+        assert config.stage1.steps + config.stage2.steps == steps
+        full = all_rgb(config)
+        assert (full.stage1.steps, full.stage2.steps, full.stage1.targets) == (of_full, 0, "all")
+        equal = all_rgb_in_as_many_steps(config)
+        assert equal is not None
+        assert equal == replace(full, stage1=replace(full.stage1, steps=steps))
+    assert preset("paper") == preset("paper", 64, (10, 20))
     small = preset("paper-small")
     assert (small.stage1.steps, small.stage2.steps, small.patch**2) == (1000, 1000, 256)
     assert all_rgb_in_as_many_steps(preset("fast")) is None  # as many anyway

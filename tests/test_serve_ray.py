@@ -24,7 +24,7 @@ def small_preset(monkeypatch):
     from sansface.reconstruct import config, pictures
 
     small = small_config(3, 3)
-    monkeypatch.setitem(config.PRESETS, "fast", lambda resolution: small)
+    monkeypatch.setitem(config.PRESETS, "fast", lambda *_: small)
     monkeypatch.setattr(pictures, "MESH_SIZE", 48)
 
 
@@ -118,12 +118,11 @@ sys.exit(code)
 SMALL = """
 import os
 from sansface.reconstruct import config
-fast = config.PRESETS["fast"]
 grid = {"levels": (4, 8, 16), "feature_nodes": 8, "feature_channels": 4, "width": 8, "depth": 1}
 sizes = {"silhouette_rays": 300, "samples": 4, "coarse_looks": 16, "mesh_resolution": 24}
 steps = {"stage1": {"steps": 5}, "stage2": {"steps": int(os.environ["STEPS"])}}
-small = config.changed(fast(64), {"field_settings": grid | {"radius": 0.5}} | sizes | steps)
-config.PRESETS["fast"] = lambda resolution: small
+small = config.changed(config.preset("fast"), {"field_settings": grid | {"radius": 0.5}} | sizes | steps)
+config.PRESETS["fast"] = lambda *_: small
 """
 """A preset of seconds in every process beneath, the nodes' included."""
 

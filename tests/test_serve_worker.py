@@ -35,7 +35,7 @@ from small import small_config
 from sansface.reconstruct import config, pictures, record
 from sansface.serve import attempt, queue, worker
 small = small_config(20, {steps})
-config.PRESETS["fast"] = lambda resolution: small
+config.PRESETS["fast"] = lambda *_: small
 pictures.MESH_SIZE = 48
 record.CHECKPOINT_SECONDS, worker.KEEP_SECONDS, attempt.HEARTBEAT_SECONDS = 0.2, 0.3, 0.2
 worker.POLL_SECONDS, queue.LOSS_SECONDS = 0.2, 0.1
@@ -345,7 +345,7 @@ def small_preset(monkeypatch) -> Callable[[int], None]:
 
     def steps(number: int) -> None:
         small = small_config(5, number)
-        monkeypatch.setitem(config.PRESETS, "fast", lambda resolution: small)
+        monkeypatch.setitem(config.PRESETS, "fast", lambda *_: small)
 
     monkeypatch.setattr(pictures, "MESH_SIZE", 48)
     monkeypatch.setattr(record, "CHECKPOINT_SECONDS", 0.1)

@@ -5,6 +5,7 @@ pixel centres at +0.5 (the first pixel's centre is (0.5, 0.5)), masks 255 = subj
 Other conventions live only in `sansface.formats`. This module imports nothing that can read a picture.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +33,12 @@ class Role(StrEnum):
 
     NEUTRAL = "neutral"  # of a head its rear: no nose, eye, brow or lip, not even in profile
     SENSITIVE = "sensitive"
+
+
+def counted(roles: Iterable[Role]) -> tuple[int, int]:
+    """How many are neutral, and how many sensitive."""
+    neutral = [role is Role.NEUTRAL for role in roles]
+    return sum(neutral), len(neutral) - sum(neutral)
 
 
 def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:

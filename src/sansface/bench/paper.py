@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sansface.bench.trials import TABLES, Trial
-from sansface.capture import Capture, Sphere
+from sansface.capture import Capture, Sphere, counted
 from sansface.errors import SansfaceError
 from sansface.evaluate import score
 from sansface.evaluate.h3ds import h3ds_distance
@@ -173,7 +173,8 @@ def run_trial(
     """Reconstruct and score once, or read what was scored; None where the trial cannot be made here."""
     capture = trial.frames(subject.capture)
     protection = replace(ProtectSettings(resolution=resolution), **trial.protect)
-    plain = with_settings(preset(preset_name, protection.resolution), settings)
+    views = counted(frame.role for frame in (capture or subject.capture).frames)
+    plain = with_settings(preset(preset_name, protection.resolution, views), settings)
     if not isinstance(plain, Config):
         raise SansfaceError(f"the trials are for fields, which {preset_name} is not; choose fast or paper.")
     config = trial.config(plain)

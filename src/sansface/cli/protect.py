@@ -1,7 +1,7 @@
 """Verbs around the bundle: protect writes it, inspect tells all that it holds."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +50,9 @@ class Protect:
     """Center of the bounding sphere, in the capture's unit; else the capture's own, or from the masks."""
     radius: float | None = None
     """Radius of the bounding sphere, in the capture's unit."""
+    unit: Literal["mm", "cm", "m", "in", "arbitrary", "unknown"] | None = None
+    """Of the capture's lengths, where its files say none, or a wrong one. Scanning apps mostly give metres
+    and do not say so."""
     frame_out: Path | None = None
     """Where the way back to the capture's frame and unit is written; else to NAME.frame.json beside the
     bundle. Keep it: it is not for the server."""
@@ -95,6 +98,8 @@ class Protect:
             check_apart(self.sheet, self.out)
             check_two(self.sheet, frame_out)
         capture = read_capture(self.capture, self.format)
+        if self.unit is not None:
+            capture = replace(capture, unit=self.unit)
         with progress_bar("protecting") as show:
             bundle = protect(capture, settings, lambda done, frames: show(done / frames))
         if self.sheet is not None:

@@ -66,6 +66,7 @@ class Reconstruct:
 
     def run(self) -> None:
         require("sansface.reconstruct.run", extra="reconstruct")
+        from sansface.capture import counted
         from sansface.fields.template import read_template
         from sansface.protect.bundle import bundle_digest, read_bundle
         from sansface.protect.frame import read_frame
@@ -77,7 +78,8 @@ class Reconstruct:
         beside = self.bundle.with_suffix(FRAME_SUFFIX)
         way_back = self.frame or (beside if beside.exists() else None)
         frame = None if way_back is None else read_frame(way_back, bundle_digest(bundle))
-        config = with_settings(preset(self.preset, bundle.resolution), [*self.set, *more])
+        views = counted(frame.role for frame in bundle.frames)
+        config = with_settings(preset(self.preset, bundle.resolution, views), [*self.set, *more])
         train(
             from_bundle(bundle, frame),
             config,

@@ -1,6 +1,6 @@
 """What a bundle holds, in words: all of it for `sansface inspect`, in short for `sansface protect`."""
 
-from sansface.capture import Role
+from sansface.capture import Role, counted
 from sansface.protect.bundle import bundle_bytes
 from sansface.protect.contents import Bundle, Share
 from sansface.protect.frame import NORMALISED
@@ -53,7 +53,7 @@ def describe(bundle: Bundle) -> str:
 
 def summary(bundle: Bundle) -> str:
     """What is shared and what that means, in four lines."""
-    neutral = sum(frame.role is Role.NEUTRAL for frame in bundle.frames)
+    neutral, sensitive = counted(frame.role for frame in bundle.frames)
     sigma = f"{_operator(bundle)}, {bundle.resolution} pixels, {bundle.bits} bits"
     sigma += f", noise {bundle.noise:g}" if bundle.noise else ""
     sigma += ", random gains" if bundle.gain else ""
@@ -64,7 +64,7 @@ def summary(bundle: Bundle) -> str:
     }
     return "\n".join(
         [
-            f"{len(bundle.frames) - neutral} sensitive photographs: {shared[bundle.share]}.",
+            f"{sensitive} sensitive photographs: {shared[bundle.share]}.",
             f"{neutral} neutral photographs: colours at {bundle.resolution} pixels, without background. "
             f"Masks: {_masks(bundle)}.",
             f"Bounding sphere: {_place(bundle)}, from {_SOURCES[bundle.sphere_source]}.",

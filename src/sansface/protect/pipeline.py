@@ -10,7 +10,7 @@ from math import ceil
 import cv2
 import numpy as np
 
-from sansface.capture import Camera, Capture, Frame, Role, Sphere
+from sansface.capture import Camera, Capture, Frame, Role, Sphere, counted
 from sansface.errors import SansfaceError
 from sansface.protect.contents import (
     MAX_BITS,
@@ -159,8 +159,7 @@ def protect_capture(
 
 
 def _check_roles(frames: Sequence[Frame], share: Share) -> None:
-    neutral = sum(frame.role is Role.NEUTRAL for frame in frames)
-    sensitive = len(frames) - neutral
+    neutral, sensitive = counted(frame.role for frame in frames)
     if neutral == 0 and share is Share.CAMERA:
         raise SansfaceError(
             "no frame is neutral, and of sensitive ones nothing is to be shared, so nothing is left; give at "

@@ -90,7 +90,7 @@ class Config:
         return asdict(self)
 
 
-def _fast(resolution: int) -> Config:
+def _fast(resolution: int, _: tuple[int, int]) -> Config:
     """Larger pictures get larger windows and more silhouette rays.
 
     By the root of the resolution, so that time grows more slowly than the number of pixels. From a pixel to
@@ -137,14 +137,16 @@ def _fast(resolution: int) -> Config:
     )
 
 
-def _paper(resolution: int) -> Config:
+def _paper(resolution: int, views: tuple[int, int]) -> Config:
     """VolSDF's network, sampler, learnt β and rates, whatever the resolution.
 
-    1000 and 500 epochs of ten and twenty views, an epoch being one batch of rays from each view: scattered
-    over the view where colours alone are compared, a window of it where moduli are. The papers compare whole
-    pictures. No bundle holds σ across the outline: in stage 2 the masks' silhouettes take its place, without
-    which nothing says where the head ends.
+    1000 and 500 epochs, an epoch being one batch of rays from each view of the stage: scattered over the
+    view where colours alone are compared, a window of it where moduli are. The papers compare whole pictures.
+    No bundle holds σ across the outline: in stage 2 the masks' silhouettes take its place, without which
+    nothing says where the head ends.
     """
+    neutral, sensitive = views
+    neutral = max(neutral, 1)  # where there are none, a stage is what a template takes the place of
     return Config(
         preset="paper",
         field="mlp",
@@ -157,9 +159,9 @@ def _paper(resolution: int) -> Config:
             "view_frequencies": 4,
             "radius": 0.6,
         },
-        stage1=Stage(steps=10_000, beta=None, colour=1.0, targets="neutral", views=1),
+        stage1=Stage(steps=1000 * neutral, beta=None, colour=1.0, targets="neutral", views=1),
         stage2=Stage(
-            steps=10_000,
+            steps=500 * sensitive,
             beta=None,
             gradient=1.0,
             lipschitz=3e-10,
@@ -179,9 +181,9 @@ def _paper(resolution: int) -> Config:
     )
 
 
-def _paper_small(resolution: int) -> Config:
+def _paper_small(resolution: int, views: tuple[int, int]) -> Config:
     """`paper` with smaller networks, a quarter of the rays and a tenth of the epochs, to compare on a CPU."""
-    paper = _paper(resolution)
+    paper = _paper(resolution, views)
     return replace(
         paper,
         preset="paper-small",
@@ -198,26 +200,27 @@ def _paper_small(resolution: int) -> Config:
 AnyConfig = Config | SplatConfig
 """Of either renderer. Both have two stages with their steps, and the cells of the mesh."""
 
-PRESETS: dict[str, Callable[[int], AnyConfig]] = {
+PRESETS: dict[str, Callable[[int, tuple[int, int]], AnyConfig]] = {
     "fast": _fast,
     "paper": _paper,
     "paper-small": _paper_small,
-    "splats": splats,
+    "splats": lambda resolution, views: splats(resolution),
 }
 
 
-def preset(name: str, resolution: int = 64) -> AnyConfig:
+def preset(name: str, resolution: int = 64, views: tuple[int, int] = (10, 20)) -> AnyConfig:
     """A preset by name.
 
     Args:
         resolution: of the pictures' longer side, as a bundle says.
+        views: how many there are, neutral and sensitive, for presets that count epochs.
 
     Raises:
         SansfaceError: there is no such preset.
     """
     if name not in PRESETS:
         raise SansfaceError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
-    return PRESETS[name](resolution)
+    return PRESETS[name](resolution, views)
 
 
 def changed(config: Any, changes: dict[str, Any]) -> Any:

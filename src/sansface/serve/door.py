@@ -7,7 +7,7 @@ hostile client.
 
 from typing import Any
 
-from sansface.capture import Role
+from sansface.capture import counted
 from sansface.protect.bundle import decode
 from sansface.protect.contents import Bundle, BundleError
 from sansface.serve import second_lock
@@ -44,11 +44,11 @@ def admit(data: bytes) -> Bundle:
 
 def about(bundle: Bundle) -> dict[str, Any]:
     """What may be shown of a bundle without opening it."""
-    sensitive = sum(frame.role is Role.SENSITIVE for frame in bundle.frames)
+    neutral, sensitive = counted(frame.role for frame in bundle.frames)
     return {
         "frames": len(bundle.frames),
         "sensitive": sensitive,
-        "neutral": len(bundle.frames) - sensitive,
+        "neutral": neutral,
         "resolution": bundle.resolution,
         "operator": bundle.operator.name,
         "bits": bundle.bits,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sansface.capture import counted
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.files import os_error_sentence, written_beside
@@ -63,7 +64,8 @@ def run_job(bundle: bytes, settings: Settings, folder: Path, tell: Tell, device:
         if not tell(said):
             raise run.Halt
 
-    config = preset(settings.preset, contents.resolution)
+    views = counted(frame.role for frame in contents.frames)
+    config = preset(settings.preset, contents.resolution, views)
     options = {"seed": settings.seed, "device": device, "resume": True, "on_progress": on_progress}
     try:
         run.reconstruct(from_bundle(contents), folder, config, **options)

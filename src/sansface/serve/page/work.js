@@ -46,6 +46,12 @@ export class Work {
     this.#stale(this.frames);
   }
 
+  /** The user says what the cameras' lengths are in: of no picture anything changes. */
+  changedUnit(unit) {
+    this.capture.unit = unit;
+    this.#stale([]);
+  }
+
   /** One picture's role or mask changed. */
   changedFrame(frame) {
     this.#stale([frame]);

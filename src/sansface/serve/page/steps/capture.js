@@ -1,12 +1,12 @@
 /** Cameras: the capture file says from where each picture was taken. */
 
-import { button, count, element, fileChooser } from "../dom.js";
+import { button, count, element, fileChooser, labelled } from "../dom.js";
 import { readCapture } from "../protect/capture.js";
 import { fileOf } from "../work.js";
 import { isPicture } from "./pictures.js";
 
 const CAPTURES = ["transforms.json", "transforms_train.json"];
-const UNITS = { mm: "millimetres", cm: "centimetres", m: "metres", in: "inches", unknown: "a unit that it does not say", arbitrary: "a unit of its own" };
+const UNITS = { unknown: "a unit that nobody says", arbitrary: "a unit of its own", mm: "millimetres", cm: "centimetres", m: "metres", in: "inches" };
 
 export const capture = {
   name: "capture",
@@ -79,10 +79,9 @@ function describe(app, refresh) {
   const masks = work.frames.filter((frame) => frame.maskFile).length;
   const facts = [
     `${count(work.frames.length, "camera")}, ${count(work.frames.length - lacking.length, "picture")} found, ${count(masks, "mask")} found.`,
-    `Lengths are in ${UNITS[work.capture.unit] ?? work.capture.unit}.`,
     work.capture.sphere ? "The sphere round the head is given." : "The sphere round the head will be found from the masks.",
   ];
-  const nodes = facts.map((fact) => element("p", {}, fact));
+  const nodes = [...facts.map((fact) => element("p", {}, fact)), unit(work)];
   if (lacking.length) {
     nodes.push(element("p", { class: "warn" }, `${count(lacking.length, "picture")} of the capture file missing: ${lacking.slice(0, 5).map((frame) => frame.name).join(", ")}${lacking.length > 5 ? " …" : ""}. Choose them, or leave these views out.`),
       button("Leave these views out", () => {
@@ -92,4 +91,13 @@ function describe(app, refresh) {
       }));
   }
   return nodes;
+}
+
+/** In what the cameras' places are: as the files say, unless the user knows better. */
+function unit(work) {
+  const names = Object.keys(UNITS);
+  return labelled("Lengths of the cameras are in", element("select", {
+    onchange: (event) => work.changedUnit(names[event.target.selectedIndex]),
+  }, ...names.map((name) => element("option", { selected: name === work.capture.unit }, UNITS[name]))),
+  "Where it is known, the head is measured in millimetres. Scanning apps mostly give metres and do not say so.");
 }

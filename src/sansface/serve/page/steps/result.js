@@ -5,7 +5,7 @@ import { readPly, writePly } from "../mesh.js";
 import { packed } from "../protect/container.js";
 import { toWorld } from "../protect/way_back.js";
 import { Viewer } from "../viewer.js";
-import { inWords, measuring } from "./measuring.js";
+import { inWords, measuring, millimetres } from "./measuring.js";
 
 const MESH = "mesh.ply";
 const REPORT = "report.html";
@@ -27,19 +27,27 @@ export const result = {
     const mesh = readPly(bytes.buffer);
     leaving.throwIfAborted(); // of a step that was left nobody would close the viewer
     watch(app, leaving);
-    const view = stage(mesh, leaving);
-    const back = wayBack(app, digest, () => {
-      view.say(inWords(frame()));
-      own.disabled = !frame();
+    let known = null; // millimetres in the mesh's unit, by a length that the user gave
+    const view = stage(mesh, leaving, (told) => {
+      known = told;
+      changed();
     });
-    const own = button("The mesh in your own frame", () => save("mesh-own.ply", writePly(inWorld(mesh, frame()))), "plain", { disabled: !frame() });
-    view.say(inWords(frame()));
+    const scale = () => known ?? millimetres(frame());
+    const changed = () => {
+      view.say(inWords(frame(), known));
+      own.disabled = !frame();
+      scaled.disabled = !scale();
+    };
+    const back = wayBack(app, digest, changed);
+    const own = button("The mesh in your own frame", () => save("mesh-own.ply", writePly(inWorld(mesh, frame()))));
+    const scaled = button("The mesh in millimetres", () => save("mesh-mm.ply", writePly(inMillimetres(mesh, scale()))), "plain");
+    changed();
     return [
       element("div", { class: "head" }, ...view.nodes),
       element("h3", {}, "Your own frame and unit"), back,
       element("h3", {}, "Download"),
       element("div", { class: "actions" },
-        button("The mesh", () => save(MESH, bytes)), own,
+        button("The mesh", () => save(MESH, bytes)), own, scaled,
         job.files.some(({ name }) => name === REPORT) ? button("The report", app.attempt(() => report(app, job))) : null,
         button("Everything", app.attempt(() => everything(app, job, mesh, frame())))),
       element("h3", {}, "Delete"),
@@ -117,8 +125,13 @@ function inWorld(mesh, frame) {
   return { positions: toWorld(mesh.positions, frame), normals: turned, faces: mesh.faces };
 }
 
+/** The mesh about the head's middle, as the server has it, but for its size. */
+function inMillimetres(mesh, millimetre) {
+  return { ...mesh, positions: mesh.positions.map((x) => x * millimetre) };
+}
+
 /** The viewer and its controls; words instead where there is no WebGL. */
-function stage(mesh, leaving) {
+function stage(mesh, leaving, scaled) {
   const canvas = element("canvas", {
     tabindex: 0, role: "application", "aria-label": "The head in three dimensions. Arrow keys turn it, plus and minus bring it nearer and farther, Home resets, Enter picks the point in the middle.",
   });
@@ -130,7 +143,7 @@ function stage(mesh, leaving) {
   }
   leaving.addEventListener("abort", () => viewer.close());
   viewer.show(mesh);
-  const measures = measuring(viewer, mesh);
+  const measures = measuring(viewer, mesh, scaled);
   const nearer = element("div", { class: "over" },
     button("+", () => viewer.move(0.8), "plain", { "aria-label": "Nearer" }),
     button("−", () => viewer.move(1.25), "plain", { "aria-label": "Farther" }),
@@ -148,7 +161,7 @@ function wayBack(app, digest, changed) {
   const show = () => {
     told.textContent = app.waysBack.has(digest)
       ? "The way back is loaded, in this tab alone: measurements are in your unit, and the mesh can be downloaded in your own frame."
-      : "Measurements are in units of the sphere round the head. Load the way back (head.frame.json) for your own frame and unit; it is not sent.";
+      : "Measurements are in units of the sphere round the head. Load the way back (head.frame.json) for your own frame and unit; it is not sent. Or measure a distance that you know, and say how long it is.";
     changed?.();
   };
   const load = app.attempt(async ([chosen]) => {

@@ -113,6 +113,11 @@ def test_an_unknown_shape_of_the_rates_is_refused():
         changed(preset("fast"), {"rate_shape": "linear"})
 
 
+def test_an_optimiser_that_never_forgets_is_refused():
+    with pytest.raises(SansfaceError, match=r"memory is less than 1, unlike 1\.0; correct"):
+        changed(preset("fast"), {"memory": 1.0})
+
+
 def test_larger_pictures_get_larger_windows_and_smaller_ones_no_smaller():
     sizes = (64, 128, 256, 512)
     assert preset("fast", 32) == preset("fast", 64)

@@ -68,6 +68,8 @@ class Config:
     distance_rate: float = 1e-2  # Adam's rates at a stage's start
     feature_rate: float = 2e-2
     radiance_rate: float = 2e-3
+    memory: float = 0.99  # β₂ of Adam, and its ε: those of hash grids (Müller et al. 2022), whose nodes have
+    epsilon: float = 1e-15  # gradients seldom
     rate_decay: float = 0.1  # of the rates from a stage's start to its end
     rate_shape: str = "exponential"  # of that decay: by equal factors, or along half a cosine
     mesh_resolution: int = 256  # cells along the cube's edge
@@ -83,7 +85,9 @@ class Config:
             raise SansfaceError(
                 f"the sampler is 'near-surface' or 'error-bounded', not {self.sampler!r}; correct it."
             )
-        at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0)
+        at_least(self, distance_rate=0, feature_rate=0, radiance_rate=0, rate_decay=0, memory=0, epsilon=0)
+        if self.memory >= 1:
+            raise SansfaceError(f"Adam's memory is less than 1, unlike {self.memory}; correct it.")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -138,7 +142,7 @@ def _fast(resolution: int, _: tuple[int, int]) -> Config:
 
 
 def _paper(resolution: int, views: tuple[int, int]) -> Config:
-    """VolSDF's network, sampler, learnt β and rates, whatever the resolution.
+    """VolSDF's network, sampler, learnt β, rates and Adam, whatever the resolution.
 
     1000 and 500 epochs, an epoch being one batch of rays from each view of the stage: scattered over the
     view where colours alone are compared, a window of it where moduli are. The papers compare whole pictures.
@@ -177,6 +181,8 @@ def _paper(resolution: int, views: tuple[int, int]) -> Config:
         distance_rate=5e-4,
         feature_rate=5e-4,
         radiance_rate=5e-4,
+        memory=0.999,
+        epsilon=1e-8,
         mesh_resolution=512,
     )
 

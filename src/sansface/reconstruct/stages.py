@@ -305,11 +305,7 @@ def mixed(*numbers: int) -> int:
 
 
 def make_optimiser(field: Field, config: Config) -> torch.optim.Adam:
-    """Adam with a rate for the distance, the features and the radiance.
-
-    β₂ and ε are those of hash grids (Müller et al. 2022), whose nodes have gradients seldom; VolSDF's own are
-    PyTorch's, 0.999 and 1e-8.
-    """
+    """Adam with a rate for the distance, the features and the radiance."""
     rates = {
         "distance": config.distance_rate,
         "features": config.feature_rate,
@@ -320,7 +316,7 @@ def make_optimiser(field: Field, config: Config) -> torch.optim.Adam:
         for name, parameters in field.parameter_groups().items()
         if parameters
     ]
-    return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    return torch.optim.Adam(groups, betas=(0.9, config.memory), eps=config.epsilon, fused=True)
 
 
 def set_rates(optimiser: torch.optim.Adam, config: AnyConfig, progress: float) -> None:

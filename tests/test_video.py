@@ -14,13 +14,14 @@ import pytest
 from sansface.cli import main
 from sansface.deidentify import video
 from sansface.deidentify.change import Face
-from sansface.deidentify.faces import Tools
+from sansface.deidentify.faces import Tools, find
 from sansface.deidentify.film import CONTAINERS, Copy, Film, Moment
 from sansface.deidentify.video import deidentify_film
 from sansface.errors import SansfaceError
 from sansface.faces.detectors import Detectors, Finding, all_faces, followed
 from sansface.files import written_beside
 from sansface.heads.appearance import Appearance
+from test_occlusion import with_sunglasses
 
 av = pytest.importorskip("av")
 data = pytest.importorskip("skimage.data")
@@ -324,6 +325,26 @@ def test_a_doubtful_face_is_covered(
     assert (told.changed, told.covered) == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("worn", "said"),
+    [
+        (range(7, 12), ["changed"] * 7 + ["covered"] * 5),  # looked for at frames 0, 4 and 8
+        (range(4, 5), ["changed"] * 12),  # once is a mistake
+        (range(12), ["covered"] * 12),
+    ],
+)
+def test_a_face_is_covered_where_sunglasses_hide_it(
+    tmp_path: Path, tools: Tools, painted: list, worn: range, said: list[str]
+) -> None:
+    frames, _ = trembling(12)
+    for k in worn:
+        (head,) = find(frames[k], tools).heads
+        frames[k] = with_sunglasses(frames[k], head)
+    told, result = run(written(tmp_path / "film.mp4", frames, SLOWLY[:12], sound=""), tools)
+    assert [shows(frame) for frame in result] == said
+    assert (told.changed, told.covered) == (said.count("changed"), said.count("covered"))
+
+
 def test_two_people_keep_one_identity_each(tmp_path: Path, tools: Tools, painted: list) -> None:
     frames, _ = trembling(6)
     both = [np.concatenate([frame, frames[5 - k][:, ::-1]], axis=1) for k, frame in enumerate(frames)]
@@ -446,7 +467,7 @@ def test_steady_heads_flicker_less_and_look_like_one_person(tools: Tools) -> Non
         alone = cast_of(single, tools)
         (one,) = alone.people
         found = one.samples[0][1]
-        one.lights = [found.light]
+        one.lights, one.hidden = [found.light], np.zeros(1, dtype=bool)
         one.face = Face(head.identity + shifts[0], found.albedo + shifts[1] - person.samples[0][1].albedo)
         theirs += rewritten(single, alone, tools)
     assert restless(ours, ways) < 0.8 * restless(theirs, ways)

@@ -3,9 +3,9 @@
 The film is read twice. First every face of every frame gets a head, and heads are followed (`tracks`); then
 the heads of each track are made steady (`steady`), noise is drawn once a track, and every frame is changed.
 
-What is not known to be changed is covered, in that frame: a face that bears no fit; one that was lost for
-longer than can be guessed; and where a face was just before it was first found and just after it was last
-found, for it may still be there.
+What is not known to be changed is covered, in that frame: a face that bears no fit; one that sunglasses or a
+mask hide; one that was lost for longer than can be guessed; and where a face was just before it was first
+found and just after it was last found, for it may still be there.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import numpy as np
 
 from sansface.deidentify.around import around
 from sansface.deidentify.change import Face, appearance_of, change, gaze_of
-from sansface.deidentify.faces import Tools, covered, doubt, fitted, hair_before
+from sansface.deidentify.faces import Tools, covered, doubt, fitted, hair_before, hidden_by
 from sansface.deidentify.film import CONTAINERS, Copy, Film, Moment
 from sansface.deidentify.ideudemon import another, check_strength, step_two
 from sansface.deidentify.steady import GAZE, SLOW, WIDTH, between, bilateral, steady
@@ -109,16 +109,20 @@ class Person:
         heads: one for each of its frames; steady ones once settled.
         gazes: mm, one for each.
         samples: light and albedo, with their times.
+        occluded: does something stand before the face? One for each of the samples.
         face: who is to be seen; None where light and albedo are not known: then it is covered.
         lights: (9, 3) for each of its frames, once settled.
+        hidden: (n,) bool, in which of its frames something stands before it, once settled.
     """
 
     track: Track
     heads: list[FittedHead] = field(default_factory=list)
     gazes: list[float] = field(default_factory=list)
     samples: list[tuple[float, Appearance]] = field(default_factory=list)
+    occluded: list[bool] = field(default_factory=list)
     face: Face | None = None
     lights: list[np.ndarray] = field(default_factory=list)
+    hidden: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     @cached_property
     def places(self) -> dict[int, int]:
@@ -131,12 +135,20 @@ class Person:
         """Make all steady, and draw who is to be seen."""
         if not self.samples:
             return
+        # By two of three neighbours: one in a hundred bare faces is taken for a hidden one.
+        votes = np.pad(np.array(self.occluded, dtype=int), 1, mode="edge")
+        occluded = votes[:-2] + votes[1:-1] + votes[2:] >= 2
+        bare = [sample for sample, hides in zip(self.samples, occluded, strict=True) if not hides]
+        if not bare:
+            return
         times = np.array(seconds)[self.track.frames]
         self.heads = steady(model, self.heads, times)
         gazes = np.array(self.gazes)
         rows = bilateral(times, WIDTH, lambda i, near: np.abs(gazes[near] - gazes[i]) / GAZE)
         self.gazes = [float(row @ gazes[near]) for near, row in rows]
-        when, found = np.array([time for time, _ in self.samples]), [one for _, one in self.samples]
+        asked = np.array([time for time, _ in self.samples])
+        self.hidden = occluded[np.abs(times[:, None] - asked).argmin(axis=1)]
+        when, found = np.array([time for time, _ in bare]), [one for _, one in bare]
         albedo = np.median([one.albedo for one in found], axis=0)
         for time in times:
             row = np.exp(-(((when - time) / SLOW) ** 2) / 2) + 1e-9
@@ -149,10 +161,12 @@ class Person:
             return None
         if frame in self.places:
             index = self.places[frame]
+            if self.hidden[index]:
+                return None
             return self.heads[index], self.lights[index], self.gazes[index]
         after = int(np.searchsorted(self.track.frames, frame))
         a, b = self.track.frames[after - 1], self.track.frames[after]
-        if seconds[b] - seconds[a] > GUESSED:
+        if seconds[b] - seconds[a] > GUESSED or self.hidden[after - 1 : after + 1].any():
             return None
         share = (seconds[frame] - seconds[a]) / (seconds[b] - seconds[a])
         head = between(self.heads[after - 1], self.heads[after], share)
@@ -245,6 +259,7 @@ def _note(person: Person, head: FittedHead, moment: Moment, tools: Tools, rng: n
         hidden = hair_before(moment.pixels, [head], tools.hair)
         found = appearance_of(tools.model, head, moment.pixels, hidden, rng)
         person.samples.append((moment.seconds, found))
+        person.occluded.append(bool(hidden_by(tools.model, head, moment.pixels)))
 
 
 NOTHING = np.zeros((0, 0))

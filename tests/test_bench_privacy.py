@@ -1,6 +1,7 @@
 """The frontier: its lines say what was measured, and nothing is measured twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -40,6 +41,20 @@ def test_attackers_of_single_pictures_alone_leave_a_dash():
     alone = privacy.Leak("standard", 0, "naive", 0.05, 0.02, 0.09, None, 0.02)
     line = privacy.table([alone], {}).splitlines()[2]
     assert "| 5.0 [2.0, 9.0] | – | 2.5 |" in line
+
+
+def test_several_attackers_have_a_column_and_a_mark_each(tmp_path):
+    named = ({"parrot": 0.8, "reverse": 0.3}, {"outlines": 0.1})
+    both = [replace(leak, each=each) for leak, each in zip(LEAKS, (*named, {}), strict=True)]
+    lines = privacy.table(both, {}).splitlines()
+    assert lines[0].endswith("| by skin, % | outlines, % | parrot, % | reverse, % |")
+    assert lines[2].endswith("| 90 / 80 / 70 | – | 80.0 | 30.0 |")
+    assert lines[3].endswith("| – | 10.0 | – | – |")
+    assert lines[4].endswith("| nothing is shared | – | – | – | – | – | – |")
+    alone = [replace(LEAKS[0], each={"parrot": 0.8})]
+    assert privacy.table(alone, {}) == privacy.table(LEAKS[:1], {})
+    assert privacy.figure(alone, SCORES) == privacy.figure(LEAKS[:1], SCORES)
+    assert privacy.figure(both, SCORES) != privacy.figure(LEAKS, SCORES)
 
 
 def test_the_figure_has_a_place_for_each_way(tmp_path):

@@ -5,7 +5,7 @@ with a true mesh by `bench.paper`. The strongest attacker who sees a single pict
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sansface.audit.attempts import AuditSettings
+from sansface.audit.attempts import ATTACKERS, AuditSettings
 from sansface.audit.kept import Kept
 from sansface.audit.people import People, read_people
 from sansface.audit.run import Audit, applicable, audit, finer, placing
@@ -46,6 +46,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "resolution 16": {"resolution": 16},
 }
 """Name to what differs from the defaults of `ProtectSettings`."""
+MARKS = ("1", "2", "+", "x", "3")
+"""Of each attacker in the figure."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Leak:
         chance: of guessing.
         skin: rank-1 of the strongest on the darkest, the middle and the lightest third of the people, mean
             over people; empty where they are too few.
+        each: rank-1 of every attacker with one picture, by what serves him best.
     """
 
     way: str
@@ -72,6 +75,7 @@ class Leak:
     together: float | None
     chance: float | None
     skin: tuple[float, ...] = ()
+    each: dict[str, float] = field(default_factory=dict)
 
 
 def leaks(
@@ -135,7 +139,12 @@ def _leak(way: str, seed: int, found: Audit) -> Leak:
     ]
     name, all_of_them = f"{best.attacker}, {best.with_what}", max(together, default=None)
     skin = tuple(third.named.value for third in found.skin)
-    return Leak(way, seed, name, rate.value, rate.low, rate.high, all_of_them, best.named.chance, skin)
+    each: dict[str, float] = {}
+    for attack in found.attacks:
+        named = attack.named.rank1.misses
+        if named.tries == found.probes:
+            each[attack.attacker] = max(named.value, each.get(attack.attacker, 0.0))
+    return Leak(way, seed, name, rate.value, rate.low, rate.high, all_of_them, best.named.chance, skin, each)
 
 
 def costs(
@@ -166,11 +175,13 @@ def costs(
 def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> str:
     """Markdown: a way a line, what attackers name, and the score on each capture over standard's."""
     captures = list(dict.fromkeys(name for of in scores.values() for name in of))
-    head = ["protection", "one picture, %", "all pictures, %", "× chance", "by skin, %", *captures]
+    attackers = attackers_of(found)
+    head = ["protection", "one picture, %", "all pictures, %", "× chance", "by skin, %"]
+    head += [*(f"{one}, %" for one in attackers), *captures]
     lines = []
     for way in dict.fromkeys(leak.way for leak in found):
         mine = [leak for leak in found if leak.way == way]
-        cells = [f"`{way}`", "nothing is shared", "–", "–", "–"]
+        cells = [f"`{way}`", "nothing is shared", *"–––", *"–" * len(attackers)]
         if mine[0].single is not None and mine[0].chance is not None:
             single = float(np.mean([leak.single or 0.0 for leak in mine]))
             alone = f"{100 * single:.1f}"
@@ -181,6 +192,9 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
             thirds = np.array([leak.skin for leak in mine if leak.skin])
             skin = " / ".join(f"{100 * share:.0f}" for share in thirds.mean(axis=0)) if len(thirds) else "–"
             cells = [f"`{way}`", alone, together, f"{single / mine[0].chance:.1f}", skin]
+            for one in attackers:
+                rates = [leak.each[one] for leak in mine if one in leak.each]
+                cells.append(f"{100 * np.mean(rates):.1f}" if rates else "–")
         for name in captures:
             values, plain = scores.get(way, {}).get(name), scores.get(STANDARD, {}).get(name)
             ratio = f" (× {np.mean(values) / np.mean(plain):.2f})" if values and plain else ""
@@ -191,11 +205,21 @@ def table(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> s
     return f"{markdown_table(head, lines)}\nScore in 1e-3 R; attacks with seeds {seeds}; {skin}.\n"
 
 
+def attackers_of(found: Sequence[Leak]) -> list[str]:
+    """Who tried single pictures, if more than one did: in the order of what they cost."""
+    tried = {one for leak in found for one in leak.each}
+    return [one for one in ATTACKERS if one in tried] if len(tried) > 1 else []
+
+
 def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> bytes:
-    """PNG: how often the right person is named, against the score over standard's, mean over captures."""
+    """PNG: how often the right person is named, against the score over standard's, mean over captures.
+
+    A dot is the strongest attacker's; where several tried, each has a mark of his own below it.
+    """
     plt = require("matplotlib.figure", extra="bench")
     drawing = plt.Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = drawing.subplots()
+    attackers, labelled = attackers_of(found), set[str]()
     for way in dict.fromkeys(leak.way for leak in found):
         mine = [leak.single or leak.chance for leak in found if leak.way == way]
         ratios = [
@@ -208,6 +232,14 @@ def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> 
             place = float(np.mean(ratios)), 100 * float(np.mean(known)) if known else 0.0
             axes.plot(*place, "o", color="C3" if way in PRESETS else "C0")
             axes.annotate(way, place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+            for mark, one in zip(MARKS, attackers, strict=False):
+                rates = [leak.each[one] for leak in found if leak.way == way and one in leak.each]
+                if rates:
+                    label = None if one in labelled else one
+                    labelled.add(one)
+                    axes.plot(place[0], 100 * np.mean(rates), mark, color="0.4", label=label)
+    if labelled:
+        axes.legend(fontsize=8)
     axes.set(xlabel="surface error, in multiples of standard's", ylabel="right person named, one picture, %")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ from sansface.audit.people import CLEAR
 from sansface.audit.scores import chance_interval
 from sansface.bench.artefacts import artefact_rows
 from sansface.capture import Capture, Frame, Role
+from sansface.cli import main
+from sansface.cli.bench import ArtefactName
 from sansface.errors import SansfaceError
 from sansface.evaluate.align import move
 from sansface.evaluate.raycast import Caster
@@ -403,6 +406,18 @@ class TestRows:
             artefact_rows(people, tmp_path / "out", kinds=["voice"])
         with pytest.raises(SansfaceError, match="photographed twice"):
             artefact_rows(tmp_path, tmp_path / "out")
+
+    def test_on_the_command_line(self, people, tmp_path, capsys):
+        words = ["bench", "artefacts", str(people), "-o", str(tmp_path / "out"), "--recogniser", "gradients"]
+        assert main([*words, "--kind", "masks", "--kind", "links"]) == 0
+        said = capsys.readouterr()
+        assert "| masks, all sides | the same artefact |" in said.out
+        assert "| two bundles of one person |" in said.out
+        assert "UNPROTECTED" in said.err
+        assert main([*words[:3], "-o", str(tmp_path / "none"), "--kind", "voice"]) == 2
+
+    def test_names_on_the_command_line_are_those_of_the_package(self):
+        assert get_args(ArtefactName) == tuple(KINDS)
 
     @pytest.mark.slow
     def test_reconstructions_are_made_and_rendered(self, people, tmp_path):

@@ -21,7 +21,7 @@ GEOMETRY = (
     "Geometry is biometric data: of 40 people who do not exist, a reconstructed mesh named the right one in "
     "100 % [91, 100] of tries by its shape alone, against scans; guessing gives 2.5 %."
 )
-"""Measured by benchmarks/artefacts.py, seed 0, 2026-11-22; see docs/audit.md, What the artefacts leak."""
+"""Measured by `sansface bench artefacts`, seed 0, 2026-11-22; see docs/audit.md, What the artefacts leak."""
 THREAT = (
     "<p>Whoever comes by the bundle, on the way, on the server or from its disk, and wants to know who it "
     "is. He knows the operator and its parameters, which the bundle says, and where the face lies, for it "

@@ -1,6 +1,6 @@
 """What each artefact leaks of people photographed twice: once for an attacker, once for a server.
 
-FOLDER/personNN/a, b        captures with landmarks, made by benchmarks/rendered_people.py
+FOLDER/personNN/a, b        captures with landmarks and scans, such as benchmarks/rendered_people.py makes
 FOLDER/personNN/b-run       the reconstruction of b, made here where it is missing
 OUT/rows/KIND-….json        what was measured of one kind of artefact, each once
 OUT/artefacts.md, .csv      all of it
@@ -56,8 +56,8 @@ def artefact_rows(
     people = sorted(path for path in folder.glob("person*") if all((path / one).is_dir() for one in "ab"))
     if len(people) < LEAST:
         raise SansfaceError(
-            f"{folder} holds {len(people)} people photographed twice, not {LEAST} or more; make them by "
-            "benchmarks/rendered_people.py."
+            f"{folder} holds {len(people)} people photographed twice, not {LEAST} or more; give "
+            "person00/a, person00/b, person01/a and so on."
         )
     kinds = list(KINDS) if kinds is None else kinds
     unknown = [kind for kind in kinds if kind not in KINDS]

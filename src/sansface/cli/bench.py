@@ -32,6 +32,21 @@ TableName = Literal[
 ]  # the names of sansface.bench.trials.TABLES
 
 
+ArtefactName = Literal[
+    "control",
+    "protected",
+    "neutral",
+    "masks",
+    "bundle",
+    "links",
+    "radiance",
+    "mesh",
+    "skin",
+    "depth",
+    "shape",
+]  # the names of sansface.audit.artefacts.rows.KINDS
+
+
 @dataclass(frozen=True)
 class Baseline:
     """The same reconstruction from all colours.
@@ -201,16 +216,51 @@ class Privacy:
 
 
 @dataclass(frozen=True)
+class Artefacts:
+    """What a bundle and all that a server makes of it leak: pictures, masks, renderings, depth, the mesh.
+
+    Of people captured twice: FOLDER/person00/a is what an attacker has enrolled, FOLDER/person00/b what is
+    protected, reconstructed and attacked. Both have gt.ply, a scan, and in meta.json five landmarks of the
+    face in the capture's frame: right eye, left eye, nose tip, right and left corner of the mouth.
+    benchmarks/rendered_people.py makes such people who do not exist. What OUT holds is not measured again.
+    """
+
+    folder: Positional[Path]
+    """Of the people, four or more. Reconstructions are kept there, as person00/b-run."""
+    out: Out
+    """Folder for the table; what it holds is gone on with."""
+    kind: UseAppendAction[tuple[ArtefactName, ...]] = ()
+    """Which artefact; can be said again. Else all."""
+    recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
+    """Who looks, and whose layers the parrot reads, as for sansface audit."""
+    seed: int = 0
+    """Of protection, reconstructions and attacks."""
+
+    def run(self) -> None:
+        require("sansface.audit.run", extra="audit")
+        from sansface.bench.artefacts import artefact_rows
+        from sansface.recognise.registry import recogniser
+
+        used = [recogniser(name) for name in self.recogniser]
+        warn(self.out)
+        with progress_bar("attacking") as show:
+            artefact_rows(self.folder, self.out, self.seed, show, used, self.kind or None)
+        print((self.out / "artefacts.md").read_text(encoding="utf-8"))
+        print(f"table: {self.out}")
+
+
+@dataclass(frozen=True)
 class Bench:
     """UNPROTECTED comparisons, on your own device: a baseline from all colours, the paper's tables, the
-    frontier between what attackers read and what a head is worth, and ways to hide faces in single
-    photographs.
+    frontier between what attackers read and what a head is worth, what each artefact leaks, and ways to hide
+    faces in single photographs.
     """
 
     what: OmitSubcommandPrefixes[
         Annotated[Baseline, subcommand("baseline")]
         | Annotated[Paper, subcommand("paper")]
         | Annotated[Privacy, subcommand("privacy")]
+        | Annotated[Artefacts, subcommand("artefacts")]
         | Annotated[Deidentify, subcommand("deidentify")]
     ]
 

@@ -96,8 +96,8 @@ def read_sitting(folder: Path, settings: ProtectSettings, rng: np.random.Generat
             raise ValueError
     except (KeyError, TypeError, ValueError) as error:
         raise SansfaceError(
-            f"{folder}/meta.json has no five landmarks of the face; make the capture by "
-            "benchmarks/rendered_people.py."
+            f'{folder}/meta.json has no five "landmarks" of the face, three numbers each; add them, in the '
+            "capture's frame."
         ) from error
     return Sitting(folder, capture, protect(capture, settings, rng=rng), landmarks)
 

@@ -97,7 +97,8 @@ def deidentify_film(
         with Copy(file, kind) as copy:
             counts = rewrite(film, copy, cast, tools, strength, show)
         file.flush()
-    return Told(len(cast.seconds), len(cast.people), *counts, film.sounds)
+    people = sum(person.face is not None for person in cast.people)
+    return Told(len(cast.seconds), people, *counts, film.sounds)
 
 
 @dataclass(eq=False)

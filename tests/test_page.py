@@ -789,6 +789,22 @@ def test_an_upload_whose_last_answer_is_lost_is_not_lost(tab, ball):
     assert begun(ours) == 1
 
 
+def test_an_upload_whose_first_answer_is_lost_is_one_upload(tab, site, ball):
+    ours, uploads = tab(), site.service.uploads
+    others = uploads.reserved
+    ours.signed_in()
+    protected(ours, ball)
+
+    def unheard(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    ours.page.route("**/api/v1/uploads", unheard, times=1)
+    ours.press("Send exactly this")
+    ours.heading("The head is being made")
+    assert (uploads.reserved, begun(ours)) == (others, 2)  # asked for twice, and nothing is left of it
+
+
 def test_failed_uploads_do_not_pile_up(tab, site, ball):
     """What failed goes on, and what was refused or left is deleted, if only before the next one."""
     ours, uploads = tab(), site.service.uploads

@@ -410,6 +410,29 @@ def refusal(does) -> int:
     return told.value.status_code
 
 
+def test_by_the_same_key_it_is_the_same_upload(site):
+    """For whoever did not hear the answer; of another account, or of other bytes, it is another one."""
+    person, other, data, key = site.person(), site.person(), a_bundle(), "0" * 32
+
+    def asked(who, data: bytes, **more: str) -> dict:
+        what = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **more}
+        return who.client.post("/uploads", json=what).json()
+
+    def begun(*words, **more: str) -> tuple[str, int]:
+        answer = asked(*words, **more)
+        return answer["id"], answer["offset"]
+
+    first, _ = begun(person, data, key=key)
+    send(person, first, 0, data[:100])
+    assert begun(person, data, key=key) == (first, 100)
+    strange = begun(person, data), begun(other, data, key=key), begun(person, data + b"x", key=key)
+    assert len({first, *(upload for upload, _ in strange)}) == 4
+    wrong = person.client.post("/uploads", json={"size": 1, "sha256": "0" * 64, "key": "mine"})
+    assert wrong.status_code == 422
+    assert send(person, first, 100, data[100:]).json()["bundle"]
+    assert asked(person, data, key=key)["bundle"]
+
+
 def test_partial_uploads_expire_without_a_byte():
     at = 0.0
     uploads = Uploads(Limits(upload_idle=60), lambda: at)

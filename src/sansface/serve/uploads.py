@@ -19,7 +19,7 @@ class Upload:
     """A bundle that is being sent.
 
     Attributes:
-        size, sha256: as declared.
+        size, sha256, key: as declared.
         data: what has come so far.
         touched: when the last byte came, by the monotonic clock.
         turn: of the request that may append; a newer one takes it away from an older one.
@@ -32,6 +32,7 @@ class Upload:
     size: int
     sha256: str
     touched: float
+    key: str | None = None
     data: bytearray = field(default_factory=bytearray)
     turn: int = 0
     judged: bool = False
@@ -49,8 +50,8 @@ class Uploads:
         self._limits, self._clock = limits, clock
         self._uploads: dict[str, Upload] = {}
 
-    def begin(self, account_id: str, size: int, sha256: str) -> Upload:
-        """Room for so many bytes.
+    def begin(self, account_id: str, size: int, sha256: str, key: str | None = None) -> Upload:
+        """Room for so many bytes; or, where the account began this very upload by the same key, that one.
 
         Raises:
             Problem: 413 larger than a bundle may be; 429 or 503 no room for now.
@@ -62,6 +63,9 @@ class Uploads:
                 413, f"A bundle has at most {limits.bundle_bytes >> 20} MiB; protect at a lower resolution."
             )
         own = [upload for upload in self._uploads.values() if upload.account_id == account_id]
+        for upload in own if key else ():
+            if (upload.key, upload.size, upload.sha256, upload.dropped) == (key, size, sha256, False):
+                return upload
         if (
             len(own) >= limits.account_uploads
             or sum(upload.size for upload in own) + size > limits.account_upload_bytes
@@ -69,7 +73,7 @@ class Uploads:
             raise wait("This account is sending too much at once; finish or delete another upload first.", 10)
         if self.reserved + size > limits.upload_bytes:
             raise wait("Too many uploads are under way; try again in a moment.", 10, 503)
-        upload = Upload(secrets.token_hex(16), account_id, size, sha256, self._clock())
+        upload = Upload(secrets.token_hex(16), account_id, size, sha256, self._clock(), key)
         self._uploads[upload.id] = upload
         return upload
 

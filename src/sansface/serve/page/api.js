@@ -152,7 +152,8 @@ export class Api {
         if (error.status !== 404) throw error;
       }
     } else await this.#abandon();
-    const at = await this.post("uploads", { size, sha256: digest }, { signal });
+    // Asked again because the answer was lost, the server knows it by the key.
+    const at = await this.post("uploads", { size, sha256: digest, key: drawnKey() }, { signal });
     this.begun = at.bundle ? null : { id: at.id, digest };
     signal?.addEventListener("abort", () => this.begun?.id === at.id && this.#abandon(), { once: true });
     return at;
@@ -345,4 +346,9 @@ function storage() {
     const page = new Map();
     return { getItem: (key) => page.get(key) ?? null, setItem: (key, value) => page.set(key, value), removeItem: (key) => page.delete(key) };
   }
+}
+
+/** 32 hexadecimal digits, at random. */
+function drawnKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

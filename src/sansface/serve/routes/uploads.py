@@ -26,6 +26,10 @@ class Declared(Asked):
 
     size: Annotated[int, Field(ge=1, le=MAX_BYTES, description="Bytes."), WHOLE]
     sha256: Digest
+    key: Annotated[
+        Id | None,
+        Field(description="Of your choosing, drawn at random: begun again by it, it is the same upload."),
+    ] = None
 
 
 @router.post(
@@ -37,14 +41,15 @@ class Declared(Asked):
 async def begin_upload(asked: Declared, response: Response, service: Here, caller: Sender) -> BegunAnswer:
     """Begin an upload, unless the account has the very bundle already.
 
-    Fifteen minutes without a byte end it.
+    Where the answer was lost, ask again by the same key, and go on from the offset. Fifteen minutes without a
+    byte end it.
     """
     there = await anyio.to_thread.run_sync(_known, service, caller.account_id, asked.sha256)
     if there is not None:
         response.status_code = 200
         return BegunAnswer(id=None, offset=asked.size, bundle=there)
-    upload = service.uploads.begin(caller.account_id, asked.size, asked.sha256)
-    return BegunAnswer(id=upload.id, offset=0, bundle=None)
+    upload = service.uploads.begin(caller.account_id, asked.size, asked.sha256, asked.key)
+    return BegunAnswer(id=upload.id, offset=len(upload.data), bundle=None)
 
 
 def _known(service: Service, account_id: str, digest: str) -> str | None:

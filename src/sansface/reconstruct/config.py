@@ -136,6 +136,7 @@ def _fast(resolution: int, _: tuple[int, int]) -> Config:
         ),
         patch=round(64 * detail**0.5),
         silhouette_rays=round(8000 * detail**0.5),
+        distance_rate=5e-3,
         rate_decay=0.01,
         rate_shape="cosine",
     )

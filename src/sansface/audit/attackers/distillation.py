@@ -12,7 +12,8 @@ says of a gallery; and its features are a descriptor for the linear models (`par
 It should be taught on others than the gallery. On LFW, taught 300 steps on 166 strangers and on the gallery,
 models of what it says named 60 % of the gallery's photographs left out and 41 % of the probes: believed too
 much, it lowered a parrot of our own descriptors from 70.8 to 64.0 %. Taught on the strangers alone it names
-33 %, and the parrot with layers goes from 82.8 to 81.8 %: more strangers are what it lacks.
+33 %, and the parrot with layers goes from 82.8 to 81.8 %: more strangers are what it lacks. Rendered heads do
+not take their place (`benchmarks/rendered_training.py`).
 """
 
 from collections.abc import Callable, Mapping

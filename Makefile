@@ -10,11 +10,12 @@ STAMP := .venv/.installed
 
 .PHONY: install demo lint test test-all bench clean
 
+# Of hundreds of packages a few modules are ever imported, and those are compiled then.
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[faces,reconstruct,deidentify,restore,decimate,colmap,heic,video,view,serve,postgresql,cluster,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[faces,reconstruct,deidentify,restore,decimate,colmap,heic,video,view,serve,postgresql,cluster,dev]'
 	@touch $@
 
 demo: install
@@ -23,7 +24,7 @@ demo: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --threads 2 --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 # One process of tests a core, one thread each. Tests start processes of their own, too: two busy OpenMP programs on

@@ -1060,6 +1060,7 @@ def test_a_head_that_was_left_before_it_came_is_not_watched(tab, site):
     assert ours.asked == []
 
 
+@pytest.mark.slow
 def test_each_head_keeps_its_way_back(tab, site, ball):
     """Until one signs out, whatever else is sent or looked at."""
     ours, jobs = tab(), []

@@ -330,7 +330,7 @@ def test_a_doubtful_face_is_covered(
     [
         (range(7, 12), ["changed"] * 7 + ["covered"] * 5),  # looked for at frames 0, 4 and 8
         (range(4, 5), ["changed"] * 12),  # once is a mistake
-        (range(12), ["covered"] * 12),
+        pytest.param(range(12), ["covered"] * 12, marks=pytest.mark.slow),
     ],
 )
 def test_a_face_is_covered_where_sunglasses_hide_it(

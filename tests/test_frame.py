@@ -10,9 +10,10 @@ from conftest import BALL_CENTER, looking_at
 from sansface.capture import Camera, Role
 from sansface.errors import SansfaceError
 from sansface.protect.bundle import bundle_bytes, bundle_digest
-from sansface.protect.frame import read_frame, up_direction, upright, without_frame, write_frame
+from sansface.protect.frame import read_frame, without_frame, write_frame
 from sansface.reconstruct.supervision import from_bundle
 from sansface.surface import Mesh, transform
+from sansface.upright import up_direction, upright
 from small import ball_bundle
 
 TURN = np.linalg.qr(np.array([[2.0, 1, 0], [-1, 2, 1], [0.3, 0, 2]]))[0]

@@ -8,6 +8,7 @@ import numpy as np
 from sansface.capture import Camera, Capture, Role, Sphere
 from sansface.errors import SansfaceError
 from sansface.protect.sphere import sphere_from_cameras
+from sansface.upright import up_direction, upright
 
 STEEP = 70.0
 """Degrees above or below the ring from which on a view belongs to no side."""
@@ -47,6 +48,7 @@ class Coverage:
 
     Attributes:
         directions: (frames, 3) unit vectors.
+        axes: (3, 3) columns: to the subject's left, up, and the front that azimuths are told from.
         azimuth: (frames,) degrees round the upright axis, positive to the subject's left; 0 is where the face
             looks if the roles tell, else the first frame.
         elevation: (frames,) degrees above the horizon.
@@ -57,6 +59,7 @@ class Coverage:
     """
 
     directions: np.ndarray
+    axes: np.ndarray
     azimuth: np.ndarray
     elevation: np.ndarray
     nearest: np.ndarray
@@ -79,26 +82,23 @@ def coverage(capture: Capture, sphere: Sphere) -> Coverage:
     offset = np.stack([camera.center for camera in cameras]) - sphere.center
     distance = np.linalg.norm(offset, axis=1)
     directions = offset / np.maximum(distance, 1e-300)[:, None]
-    up = -np.mean([camera.cam_from_world[1, :3] for camera in cameras], axis=0)
-    if np.linalg.norm(up) < 0.2:  # held every way round: the axis that the cameras surround
-        up = np.linalg.eigh(directions.T @ directions)[1][:, 0]
-    up = up / np.linalg.norm(up)
+    up = up_direction(cameras)
     roles = np.array([frame.role is Role.NEUTRAL for frame in capture.frames])
     front_known = bool(0 < roles.sum() < len(roles))
     front = directions[0]
     if front_known:
         front = directions[~roles].mean(axis=0) - directions[roles].mean(axis=0)
-    front = front - (front @ up) * up
-    if np.linalg.norm(front) < 1e-6:
-        front_known, front = False, np.eye(3)[abs(up).argmin()]
-        front = front - (front @ up) * up
-    front = front / np.linalg.norm(front)
-    azimuth = np.rad2deg(np.arctan2(directions @ np.cross(up, front), directions @ front))
+    if np.linalg.norm(np.cross(front, up)) < 1e-6:
+        front_known = False
+    axes = upright(up, front)
+    left, _, front = axes.T
+    azimuth = np.rad2deg(np.arctan2(directions @ left, directions @ front))
     elevation = np.rad2deg(np.arcsin(np.clip(directions @ up, -1, 1)))
     cosine = directions @ directions.T
     np.fill_diagonal(cosine, -1)
     nearest = np.rad2deg(np.arccos(np.clip(cosine.max(axis=1), -1, 1)))
-    return Coverage(directions, azimuth, elevation, nearest, front_known, _gap(azimuth, elevation), distance)
+    gap = _gap(azimuth, elevation)
+    return Coverage(directions, axes, azimuth, elevation, nearest, front_known, gap, distance)
 
 
 def _gap(azimuth: np.ndarray, elevation: np.ndarray) -> tuple[float, int, int]:

@@ -28,15 +28,7 @@ def draw(checked: Checked) -> np.ndarray:
             "the cameras look at nothing in common, so there is no picture of them; correct the poses first."
         )
     around = checked.report.coverage
-    up = -np.mean([camera.cam_from_world[1, :3] for camera in checked.cameras], axis=0)
-    up = up / max(float(np.linalg.norm(up)), 1e-9)
-    known = [*zip(around.directions, around.azimuth, strict=True), *((axis, 0.0) for axis in np.eye(3))]
-    front, azimuth = next(one for one in known if np.linalg.norm(one[0] - (one[0] @ up) * up) > 0.2)
-    front = front - (front @ up) * up
-    front = front / np.linalg.norm(front)
-    turn = np.deg2rad(-azimuth)  # so that azimuth 0 points down in the view from above
-    front = np.cos(turn) * front + np.sin(turn) * np.cross(up, front)
-    left = np.cross(up, front)
+    left, up, front = around.axes.T
     below, right = "the first frame is below", "the first frame is on the right"
     if around.front_known:
         below, right = "the face looks down", "the face looks right"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sansface.capture import Camera
-from sansface.protect.frame import up_direction
+from sansface.upright import up_direction
 
 SHOWN = ("front", "three_quarter", "side")
 """Of the viewpoints, those that a report shows."""

@@ -11,8 +11,8 @@ import numpy as np
 from sansface.capture import Camera, Sphere
 from sansface.errors import SansfaceError
 from sansface.photographs.structure import Structure
-from sansface.protect.frame import upright
 from sansface.protect.sphere import sphere_from_cameras, sphere_from_masks
+from sansface.upright import upright
 
 LEAST_SEEN = 3
 """A sparse point counts from so many photographs on."""

@@ -26,7 +26,7 @@ from sansface.photographs.frame import subject_sphere, world
 from sansface.photographs.read import Photograph, list_photographs, read_photographs
 from sansface.photographs.scale import Scale, scale_from_markers, scale_from_pupils
 from sansface.photographs.structure import Structure, structure_from_motion
-from sansface.protect.frame import up_direction
+from sansface.upright import up_direction
 
 if TYPE_CHECKING:
     from sansface.faces.detectors import Finding

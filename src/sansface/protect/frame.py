@@ -5,7 +5,6 @@ geo-referenced. So a bundle has the unit sphere, turned upright by what the came
 file has the rest.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from sansface.capture import RIGID_TOLERANCE, UNITS, Camera, Role
 from sansface.errors import SansfaceError
 from sansface.files import read_json, write_json
 from sansface.protect.contents import MAX_WORLD, Bundle
+from sansface.upright import up_direction, upright
 
 SCHEMA = 1
 NORMALISED = "arbitrary"
 """The unit of a bundle that does not say its user's: the radius of its sphere."""
-LEVEL = 0.2
-"""Least spread of the cameras' horizontal axes for up to be what is perpendicular to all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,38 +74,6 @@ def without_frame(bundle: Bundle) -> tuple[Bundle, UserFrame]:
     frames = tuple(replace(frame, camera=_turned(frame.camera, rotation)) for frame in bundle.frames)
     frame = UserFrame(bundle.center, bundle.radius, rotation, bundle.unit)
     return replace(bundle, frames=frames, center=np.zeros(3), radius=1.0, unit=NORMALISED), frame
-
-
-def up_direction(cameras: Sequence[Camera]) -> np.ndarray:
-    """(3,) unit vector: up for people who hold their cameras level.
-
-    It is perpendicular to the pictures' horizontal axes, which holds for cameras that look down or up, too;
-    where those all point one way, it is the mean of the pictures' upward axes. Where those in turn point
-    every way, all around the subject, the photographs lie on their side: as phones store them that are held
-    upright, with what was above on the left.
-    """
-    upward = -np.mean([camera.cam_from_world[1, :3] for camera in cameras], axis=0)
-    across = np.stack([camera.cam_from_world[0, :3] for camera in cameras])
-    values, axes = np.linalg.eigh(across.T @ across / len(across))
-    level = axes[:, 0] if axes[:, 0] @ upward >= 0 else -axes[:, 0]
-    if values[1] > LEVEL and values[0] < LEVEL / 2:
-        return level
-    length = float(np.linalg.norm(upward))
-    if length < LEVEL and values[2] > 1 - LEVEL:
-        return axes[:, 2] * -np.sign(across.mean(axis=0) @ axes[:, 2])
-    return upward / length if length > 0 else level
-
-
-def upright(up: np.ndarray, towards: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation of columns x, y = up, and z as near to `towards` as that allows; z is any where
-    `towards` is up.
-    """
-    level = towards - (towards @ up) * up
-    if np.linalg.norm(level) < 1e-6:
-        level = np.eye(3)[np.argmin(np.abs(up))]
-        level = level - (level @ up) * up
-    z = level / np.linalg.norm(level)
-    return np.column_stack([np.cross(up, z), up, z])
 
 
 def write_frame(frame: UserFrame, path: str | Path, digest: str) -> None:

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from sansface.fields.grid import GridSurface, nodes
 from sansface.fields.template import PlacedTemplate, Placement, Template
-from sansface.protect.frame import up_direction, upright
 from sansface.reconstruct.config import Config
 from sansface.reconstruct.rays import view_rays
 from sansface.reconstruct.silhouettes import Silhouettes
 from sansface.reconstruct.stages import mixed, silhouette_loss
 from sansface.reconstruct.supervision import Supervision, View
+from sansface.upright import up_direction, upright
 
 TURNS = 24
 """Directions of the face that are tried, all around up."""

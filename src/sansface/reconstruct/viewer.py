@@ -13,6 +13,7 @@ from sansface.extras import require
 from sansface.reconstruct.pictures import target_pictures
 from sansface.reconstruct.supervision import Kind, Supervision
 from sansface.surface.mesh import Mesh
+from sansface.upright import up_direction
 
 SECONDS = 4.0
 """Between two surfaces."""
@@ -70,8 +71,8 @@ class Viewer:
             self.server.stop()
 
     def _place_cameras(self, supervision: Supervision) -> None:
-        ups = [-view.camera.cam_from_world[1, :3] for view in supervision.views]
-        self.server.scene.set_up_direction(tuple(np.mean(ups, axis=0)))
+        up = up_direction([view.camera for view in supervision.views])
+        self.server.scene.set_up_direction(tuple(up))
         pictures = target_pictures(supervision)
         for number, (view, picture) in enumerate(zip(supervision.views, pictures, strict=True)):
             camera = view.camera

@@ -13,10 +13,10 @@ from sansface.capture import Camera, Capture, Role
 from sansface.errors import SansfaceError
 from sansface.formats import read_capture
 from sansface.protect.contents import Bundle
-from sansface.protect.frame import up_direction
 from sansface.protect.photograph import read_codes
 from sansface.protect.pipeline import ProtectSettings, protect
 from sansface.surface import Mesh, read_mesh
+from sansface.upright import up_direction
 
 TRUTH = "gt.ply"
 SECTORS = ("right profile", "right", "front", "left", "left profile")

@@ -30,12 +30,34 @@ def test_a_batch_is_what_numpy_gives_one_by_one(model):
     np.testing.assert_array_equal(head.faces.numpy(), model.faces)
 
 
-def test_a_part_has_its_own_vertices_and_faces(model):
-    part = torch.from_numpy(np.unique(model.skin))
-    whole, skin = LinearHead(model, torch.device("cpu")), LinearHead(model, torch.device("cpu"), part)
-    codes = [torch.from_numpy(values).float() for values in drawn(model, 2)]
-    torch.testing.assert_close(skin.vertices(*codes), whole.vertices(*codes)[:, part])
-    np.testing.assert_array_equal(part[skin.faces].numpy(), model.skin)
+def test_regions_have_their_own_vertices_faces_and_landmarks(model):
+    cpu, codes = torch.device("cpu"), [torch.from_numpy(values).float() for values in drawn(model, 2)]
+    whole, skin = LinearHead(model, cpu), LinearHead(model, cpu, ("Face", "Head and Neck"))
+    everywhere = whole.vertices(*codes)
+    torch.testing.assert_close(skin.vertices(*codes), everywhere[:, skin.kept])
+    np.testing.assert_array_equal(skin.kept[skin.faces].numpy(), model.skin)
+    np.testing.assert_array_equal(whole.landmarks.numpy(), model.landmarks)
+    marks = skin.vertices(*codes)[:, skin.landmarks]
+    torch.testing.assert_close(marks, everywhere[:, torch.from_numpy(model.landmarks)])
+    teeth = LinearHead(model, cpu, ("Teeth",))
+    assert (teeth.landmarks == -1).all()
+    with pytest.raises(SansfaceError, match="no part 'Nose'"):
+        LinearHead(model, cpu, ("Nose",))
+
+
+def test_landmarks_bring_the_codes_back_that_made_them(model):
+    """A fit by gradients, as one would write it: from 68 points and the prior, Gauss–Newton in one step."""
+    cpu, wanted = torch.device("cpu"), torch.zeros(1, len(model.identity))
+    wanted[0, :5] = torch.tensor([1.0, -1.5, 0.5, 2.0, -0.5])
+    face = LinearHead(model, cpu, ("Face",))
+    rest, start = torch.zeros(1, len(model.expression)), torch.zeros_like(wanted)
+
+    def marks(identity: torch.Tensor) -> torch.Tensor:
+        return face.vertices(identity, rest)[:, face.landmarks].flatten()
+
+    slopes = torch.autograd.functional.jacobian(marks, start)[:, 0, :5]
+    found = torch.linalg.lstsq(slopes, (marks(wanted) - marks(start))[:, None]).solution[:, 0]
+    torch.testing.assert_close(found, wanted[0, :5], atol=1e-3, rtol=0)
 
 
 def test_gradients_are_the_offsets(model):

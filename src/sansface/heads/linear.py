@@ -1,5 +1,7 @@
 """The parametric head model in torch: many heads at once, and differentiable."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,28 +14,30 @@ class LinearHead:
 
     Attributes:
         expressions: the names of the expression's weights, in their order.
-        faces: (m, 3) int64.
+        kept: (k,) int64, the model's vertices that are here.
+        faces: (m, 3) int64 among them.
+        landmarks: (68,) int64, which of them the usual landmarks are; −1 for one that is not here.
 
     Args:
         device: where the offsets lie, and so the results.
-        part: the vertices to keep, (k,) int64; None keeps all. Faces then are those among them.
+        parts: the regions to keep, by the names in `HeadModel.parts`; none means all.
+
+    Raises:
+        SansfaceError: an unknown part.
     """
 
-    def __init__(self, model: HeadModel, device: torch.device, part: Tensor | None = None) -> None:
-        offsets = [torch.from_numpy(model.identity), *map(torch.from_numpy, model.expression.values())]
+    def __init__(self, model: HeadModel, device: torch.device, parts: Sequence[str] = ()) -> None:
         self.expressions = tuple(model.expression)
         self._identities = len(model.identity)
-        neutral, faces = torch.from_numpy(model.neutral), torch.from_numpy(model.faces)
-        bases = torch.cat([one.view(-1, *neutral.shape) for one in offsets])
-        if part is not None:
-            place = torch.full((len(neutral),), -1)
-            place[part] = torch.arange(len(part))
-            faces = place[faces]
-            faces = faces[(faces >= 0).all(dim=1)]
-            neutral, bases = neutral[part], bases[:, part]
-        self.faces = faces.to(device)
-        self._neutral = neutral.to(device)
-        self._bases = bases.reshape(len(bases), -1).to(device)  # (157, 3 k)
+        faces = torch.from_numpy(model.part(*(parts or model.parts)))
+        kept = faces.unique()
+        place = torch.full((len(model.neutral),), -1)
+        place[kept] = torch.arange(len(kept))
+        offsets = [torch.from_numpy(one)[:, kept] for one in (model.identity, model.expressions)]
+        self.kept, self.faces = kept.to(device), place[faces].to(device)
+        self.landmarks = place[torch.from_numpy(model.landmarks)].to(device)
+        self._neutral = torch.from_numpy(model.neutral)[kept].to(device)
+        self._bases = torch.cat(offsets).flatten(1).to(device)  # (157, 3 k)
 
     def vertices(self, identity: Tensor, expression: Tensor) -> Tensor:
         """(b, k, 3) of a batch of heads.

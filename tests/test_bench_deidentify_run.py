@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 import patterns
+from sansface.audit import skin_tone
+from sansface.audit.skin_tone import typology_angle
 from sansface.bench.deidentify import run, tables
 from sansface.bench.deidentify.run import Asked, Bench, table
 from sansface.deidentify.methods import KEYED, KINDS, Chosen, KeyedKind, Kind
 from sansface.errors import SansfaceError
+from sansface.recognise.align import TEMPLATE, Placing
 
 
 def fading(strength: float):
@@ -125,6 +128,31 @@ def test_a_baseline_is_compared_at_the_same_tar(bench: Bench):
     assert found.reached
     assert found.baseline.strength == pytest.approx(1.0, abs=0.02)  # below 1 nothing is hidden
     assert f"| {found.baseline}, for fading 0.9 |" in text
+
+
+def test_who_is_hidden_worse_for_the_tone_of_the_skin_is_said_to_be(bench: Bench, by, monkeypatch):
+    with pytest.raises(SansfaceError, match="fewer than fifteen people"):
+        bench.by_tone(Chosen("grey", 1.0))
+    monkeypatch.setattr(skin_tone, "LEAST", 4)
+
+    def unfair(strength: float):
+        """Hides light skin only."""
+
+        def method(photograph, rng):
+            tone = typology_angle(Placing().cut(photograph, TEMPLATE)[None], Placing())[0]
+            return patterns.another(photograph, rng) if tone > middle else photograph
+
+        return method
+
+    middle = np.nanmedian(typology_angle(by.cohort.people.crops[Placing()], Placing()))
+    monkeypatch.setitem(KINDS, "unfair", replace(OURS["fading"], make=unfair))
+    darkest, between, lightest = bench.by_tone(Chosen("unfair", 0.9)).values()
+    assert darkest.pictures + between.pictures + lightest.pictures == 24
+    assert darkest.scored[0].tar.value > 0.9
+    assert lightest.scored[0].tar.value < 0.1
+    fair = [row.scored[0].tar.value for row in bench.by_tone(Chosen("fading", 0.9)).values()]
+    assert max(fair) < 0.2  # the control
+    assert "| unfair 0.9 | darkest: 4 people," in table("tones", [Chosen("unfair", 0.9)], bench)
 
 
 def test_attackers_are_kept_too(bench: Bench, measured: list[str]):

@@ -187,6 +187,7 @@ def test_one_command_makes_tables_and_goes_on_where_it_stopped(ball, tmp_path, c
     assert main(words) == 0
     told = capsys.readouterr()
     assert "UNPROTECTED" in told.err
+    assert (out / "UNPROTECTED.txt").read_text().startswith("UNPROTECTED\n")
     assert "| kept in stage 2 |" in told.out
     rows = list(csv.DictReader((out / "neutral-colour.csv").read_text().splitlines()))
     assert [row["trial"] for row in rows] == ["dropped in stage 2", "kept in stage 2"]

@@ -67,6 +67,30 @@ def typology_angle(faces: np.ndarray, placed: Placing) -> np.ndarray:
     return angles
 
 
+def thirds(
+    people: Sequence[int], angles: np.ndarray, labels: np.ndarray
+) -> Sequence[tuple[str, np.ndarray, float, float]]:
+    """The people by the tone of their skin, those left out of whom every photograph is grey.
+
+    Args:
+        people: numbers.
+        angles: (n,) of photographs; NaN says nothing.
+        labels: (n,) their people.
+
+    Returns:
+        The third's name, its people (k,), and the angles of its darkest and its lightest, degrees; nothing
+        where a third has too few.
+    """
+    tones = {person: _median(angles[labels == person]) for person in people}
+    order = sorted((one for one in people if np.isfinite(tones[one])), key=lambda one: tones[one])
+    if len(order) < LEAST * len(THIRDS):
+        return ()
+    parts = np.array_split(np.array(order), len(THIRDS))
+    return tuple(
+        (name, part, tones[part[0]], tones[part[-1]]) for name, part in zip(THIRDS, parts, strict=True)
+    )
+
+
 def by_tone(
     named: Identification, angles: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> Sequence[Third]:
@@ -78,21 +102,16 @@ def by_tone(
         labels: (n,) their people.
         rng: draws the bootstrap.
     """
-    tones = {person: _median(angles[labels == person]) for person, _ in named.worst}
-    shares = {person: share for person, share in named.worst if np.isfinite(tones[person])}
-    order = sorted(shares, key=lambda person: tones[person])
-    if len(order) < LEAST * len(THIRDS):
-        return ()
-    parts = np.array_split(np.array(order), len(THIRDS))
+    shares = dict(named.worst)
     return tuple(
         Third(
             name=name,
             people=len(part),
-            low=tones[part[0]],
-            high=tones[part[-1]],
+            low=low,
+            high=high,
             named=bootstrapped(np.array([shares[person] for person in part]), part, rng),
         )
-        for name, part in zip(THIRDS, parts, strict=True)
+        for name, part, low, high in thirds(tuple(shares), angles, labels)
     )
 
 

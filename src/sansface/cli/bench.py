@@ -11,9 +11,16 @@ from sansface.cli.reconstruct import train
 from sansface.cli.words import CaptureFormat, FieldPreset, Flag, Out, Settings
 from sansface.errors import SansfaceError
 from sansface.extras import require
+from sansface.files import fresh_folder, write_text
 from sansface.progress import progress_bar
 from sansface.settings import with_settings
 
+NOTICE = """UNPROTECTED
+
+Tables, pictures and runs in this folder were made from the photographs themselves, for comparison.
+Keep it on this device.
+"""
+"""What lies beside tables and figures, which bear no stamp of their own."""
 TableName = Literal[
     "stages",
     "all-rgb",
@@ -134,7 +141,7 @@ class Paper:
         if any(TABLES[name].over for name in tables):
             require("matplotlib", extra="bench")  # before hours of work, not after
         subjects = [read_subject(folder, self.format) for folder in self.captures]
-        warn(self.out)
+        stamp(self.out)
         with progress_bar("comparing") as show:
             try:
                 results = run_tables(
@@ -203,7 +210,7 @@ class Privacy:
         AuditSettings(self.attackers)  # a wrong name is said before anything is read
         used = [recogniser(name) for name in self.recogniser]
         subjects = [read_subject(folder) for folder in self.captures]
-        warn(self.out)
+        stamp(self.out)
         kept, device = Kept(self.trained), chosen_device(self.device)
         with progress_bar("attacking") as show:
             found = privacy.leaks(
@@ -242,7 +249,7 @@ class Artefacts:
         from sansface.recognise.registry import recogniser
 
         used = [recogniser(name) for name in self.recogniser]
-        warn(self.out)
+        stamp(self.out)
         with progress_bar("attacking") as show:
             artefact_rows(self.folder, self.out, self.seed, show, used, self.kind or None)
         print((self.out / "artefacts.md").read_text(encoding="utf-8"))
@@ -266,6 +273,13 @@ class Bench:
 
     def run(self) -> None:
         self.what.run()
+
+
+def stamp(out: Path) -> None:
+    """Say what lies in a folder of comparisons: on the screen, and in the folder, for whoever finds it."""
+    warn(out)
+    fresh_folder(out, overwrite=True)
+    write_text(out / "UNPROTECTED.txt", NOTICE)
 
 
 def warn(out: Path) -> None:

@@ -10,7 +10,9 @@ from sansface.cli.words import Out
 from sansface.extras import require
 from sansface.progress import progress_bar
 
-Tables = UseAppendAction[tuple[Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"], ...]]
+Tables = UseAppendAction[
+    tuple[Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed", "tones"], ...]
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Deidentify:
     """A method, METHOD@STRENGTH, or one with a key; can be said again. Else all with no part left out: names
     in sansface.deidentify.methods, of which those with a key are for the table keyed alone."""
     table: Tables = ()
-    """papers, ablation, sweep, matched, attackers, keyed; can be said again. Else papers."""
+    """papers, ablation, sweep, matched, attackers, keyed, tones; can be said again. Else papers."""
     recogniser: tuple[str, ...] = ("edgeface", "mobilefacenet")
     """Who scores, as for sansface audit."""
     photographs: int = 316
@@ -68,7 +70,7 @@ class Deidentify:
         from sansface.bench.deidentify.fits import head_fitter
         from sansface.bench.deidentify.kid import OnnxBackbone, StandIn
         from sansface.bench.deidentify.sheet import check_folder
-        from sansface.cli.bench import warn
+        from sansface.cli.bench import stamp
         from sansface.deidentify.methods import KEYED, KINDS, chosen
         from sansface.recognise.registry import recogniser
 
@@ -79,7 +81,7 @@ class Deidentify:
             check_folder(self.sheet)
         used = [recogniser(name) for name in self.recogniser]
         backbone = OnnxBackbone(self.inception) if self.inception else StandIn()
-        warn(self.out)
+        stamp(self.out)
         asked = run.Asked(
             self.people,
             self.out,

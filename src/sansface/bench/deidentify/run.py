@@ -7,6 +7,7 @@ OUT/sweep.md, .csv, .png  against the strength, as their figure 4
 OUT/matched.md, .csv      baselines at the strength at which they hide as much as a method
 OUT/attackers.md, .csv    the averager and the searcher
 OUT/keyed.md, .csv        right and wrong keys
+OUT/tones.md, .csv        by the tone of people's skin
 """
 
 import hashlib
@@ -17,6 +18,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sansface.audit.people import CLEAR
+from sansface.audit.skin_tone import thirds, typology_angle
 from sansface.bench.deidentify import tables
 from sansface.bench.deidentify.attackers import Attack, average, search
 from sansface.bench.deidentify.cohort import Cohort, read_cohort
@@ -33,7 +36,7 @@ from sansface.errors import SansfaceError
 from sansface.recognise.detect import Yunet
 from sansface.recognise.recogniser import Recogniser, known_by
 
-TableName = Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed"]
+TableName = Literal["papers", "ablation", "sweep", "matched", "attackers", "keyed", "tones"]
 BASELINES = ("blur", "pixelation", "black box")
 LEAST_TAR = 0.01
 """What a baseline need not go below, however little of a method is recognised."""
@@ -171,6 +174,23 @@ class Bench:
             for by in self.by.scorers
         }
 
+    def by_tone(self, one: Chosen) -> dict[str, Row]:
+        """By the tone of people's skin: the photographs of each third of the people.
+
+        Raises:
+            SansfaceError: too few people, or their photographs are grey.
+        """
+        cohort = self.by.cohort
+        angles = typology_angle(cohort.people.crops[CLEAR], CLEAR)
+        parts = thirds(np.unique(cohort.labels).tolist(), angles, cohort.people.labels)
+        if not parts:
+            raise SansfaceError("the photographs in colour are of fewer than fifteen people; give more.")
+        others = {name: np.flatnonzero(~np.isin(cohort.labels, part)).tolist() for name, part, _, _ in parts}
+        return {
+            f"{name}: {len(part)} people, {low:.0f} to {high:.0f}°": self.row(one, left_out=(*others[name],))
+            for name, part, low, high in parts
+        }
+
     def keyed(self, name: str) -> list[Keyed]:
         """Of a method with a key, by each recogniser."""
 
@@ -216,6 +236,10 @@ def table(name: TableName, methods: Sequence[Chosen], bench: Bench, keys: Sequen
         return tables.write(name, about, *tables.matches(matched, rows), out)
     if name == "keyed":
         return tables.write(name, about, *tables.keys({one: bench.keyed(one) for one in keys}), out)
+    if name == "tones":
+        return tables.write(
+            name, about, *tables.tones({str(one): bench.by_tone(one) for one in methods}), out
+        )
     rows = {tables.CLEAR: bench.row(None)}
     if name == "ablation":
         methods = with_parts_left_out(methods)

@@ -172,6 +172,35 @@ def keys(found: Mapping[str, Sequence[Keyed]]) -> tuple[Sequence[str], Cells]:
     ]
 
 
+def tones(found: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Cells]:
+    """A line for each method, third of the people and recogniser.  found: by method, then third."""
+    columns = (
+        "method",
+        "skin",
+        "scored by",
+        "TAR at FMR 1e-3, %",
+        "rank-1, %",
+        "SSIM",
+        "refused",
+        "pictures",
+    )
+    return columns, [
+        [
+            name,
+            third,
+            one.recogniser,
+            percent(one.tar),
+            percent(one.rank1),
+            f"{row.ssim:.3f}",
+            str(row.refused),
+            str(row.pictures),
+        ]
+        for name, of in found.items()
+        for third, row in of.items()
+        for one in row.scored
+    ]
+
+
 def curves(rows: Mapping[str, Row]) -> bytes:
     """PNG of figure 4 of Wen et al.: every metric against the strength, a colour a method."""
     names = list(dict.fromkeys(_kind(name) for name in rows if name != CLEAR))

@@ -629,6 +629,26 @@ def test_a_reader_that_leaves_early_is_no_error(bundle):
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_being_told_to_end_leaves_nothing_half_done(ball, tmp_path, say, monkeypatch, name):
+    if not hasattr(signal, name):
+        pytest.skip(f"there is no {name} here")
+    number, out = getattr(signal, name), tmp_path / "out"
+    before = signal.getsignal(number)
+    half = []
+
+    def told(source, place):
+        half.extend(path.name for path in tmp_path.rglob("*.part"))
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(Path, "rename", told)  # of the folder that is whole
+    code, _, error = say("convert", ball, "--format", "npz", "-o", out)
+    assert (code, half) == (128 + number, ["out.part"])
+    assert "told to end" in error
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) is before
+
+
 def test_a_console_without_greek_letters(bundle):
     code = "import sys; from sansface.cli import main; sys.exit(main(sys.argv[1:]))"
     done = _python(code, "inspect", bundle, env=os.environ | {"PYTHONIOENCODING": "cp1252"})

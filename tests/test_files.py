@@ -117,3 +117,19 @@ def test_what_is_no_file_stays_what_it_is(tmp_path) -> None:
         write_text(pipe, "x")
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_file_that_ends_like_ours_stays_and_no_link_leads_elsewhere(tmp_path) -> None:
+    """Browsers name downloads so; and in a shared folder somebody may put a link in the way."""
+    mine, victim = tmp_path / "a.json.part", tmp_path / "victim"
+    mine.write_text("mine")
+    victim.write_text("untouched")
+    (tmp_path / "b.json.part").symlink_to(victim)
+    write_json(tmp_path / "a.json", 1)
+    write_json(tmp_path / "b.json", 2)
+    with pytest.raises(RuntimeError), written_beside(tmp_path / "a.json"):
+        raise RuntimeError
+    assert mine.read_text() == "mine"
+    assert victim.read_text() == "untouched"
+    assert not (tmp_path / "b.json").is_symlink()
+    assert (read_json(tmp_path / "a.json"), read_json(tmp_path / "b.json")) == (1, 2)

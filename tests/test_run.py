@@ -263,8 +263,8 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path, monkeypatch, un
     with pytest.raises(Killed):
         reconstruct(ball_supervision(), out, CONFIG, device="cpu", on_progress=kill)
     assert (out / checkpoint.NAME).exists() == (seconds == 0 or at[0] == 2)
-    (out / "pictures" / "preview_1_000004.png.part").write_bytes(b"half")
-    (out / f"{checkpoint.NAME}.part").write_bytes(b"half")
+    (out / "pictures" / "preview_1_000004.png.0123abcd.part").write_bytes(b"half")
+    (out / f"{checkpoint.NAME}.0123abcd.part").write_bytes(b"half")
     go(out, resume=True)
     assert files(out) == RESULTS
     assert_same_result(out, undisturbed)
@@ -401,8 +401,8 @@ def test_an_existing_folder_is_refused(tmp_path, undisturbed):
 
 def test_overwrite_removes_what_an_earlier_run_left_and_nothing_else(tmp_path, interrupted, undisturbed):
     out = shutil.copytree(interrupted, tmp_path / "out")
-    stale = ("mesh.glb", "score.json", "report.html.part", "pictures/preview_1_000040.png")
-    foreign = ("notes.txt", "film.part", "mesh.blend")
+    stale = ("mesh.glb", "score.json", "report.html.0123abcd.part", "pictures/preview_1_000040.png")
+    foreign = ("notes.txt", "film.part", "mesh.ply.part", "mesh.blend")
     for name in (*stale, *foreign):
         (out / name).write_bytes(b"{}")
     go(out, overwrite=True)

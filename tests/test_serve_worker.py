@@ -445,7 +445,13 @@ def test_a_snapshot_has_what_a_run_goes_on_from_and_nothing_else(tmp_path):
     folder = tmp_path / "run"
     (folder / "pictures").mkdir(parents=True)
     assert job.snapshot(folder) is None
-    for name in ("checkpoint.safetensors", "metrics.jsonl", "pictures/a.png", "letter.txt", "mesh.ply.part"):
+    for name in (
+        "checkpoint.safetensors",
+        "metrics.jsonl",
+        "pictures/a.png",
+        "letter.txt",
+        "mesh.ply.0123abcd.part",
+    ):
         (folder / name).write_bytes(name.encode())
     taken = job.snapshot(folder)
     job.restore(taken, tmp_path / "again")

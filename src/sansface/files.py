@@ -1,12 +1,15 @@
 """Writing results so that a half-written file is never mistaken for a whole one.
 
-Every output is written beside its place (`name.part`) and renamed once it is complete; an error of the
-operating system becomes one sentence that names the file and what to do.
+Every output is written beside its place and renamed once it is complete, as `name.1f0c93ab.part` until then:
+drawn anew each time, so that it is nobody's file and no link that leads elsewhere. An error of the operating
+system becomes one sentence that names the file and what to do.
 """
 
 import errno
 import json
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +18,8 @@ from typing import Any
 
 from sansface.errors import SansfaceError
 
+PART = re.compile(r"\.[0-9a-f]{8}\.part$")
+"""How the name of a file ends that is being written, or was when its process was killed."""
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
@@ -64,7 +69,7 @@ def is_full(error: BaseException) -> bool:
 
 @contextmanager
 def written_beside(path: str | Path) -> Iterator[Path]:
-    """Give a path `name.part` in the same folder to write to; rename it to `path` if the body succeeds.
+    """Give a path beside it, see `PART`, to write to; rename it to `path` if the body succeeds.
 
     If the body fails, whatever the reason, the partial file is removed and an older `path` stays as it was.
 
@@ -72,7 +77,7 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         SansfaceError: disk full, no permission, a folder or a device in the way, no such folder.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a directory")
@@ -96,10 +101,9 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_private(path: str | Path, data: bytes) -> None:
     """Write bytes that only the owner may read, beside and renamed; at no time may others read them."""
-    with written_beside(path) as part:
-        part.unlink(missing_ok=True)  # what a killed process left may have other permissions
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(data)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with written_beside(path) as part, open(os.open(part, flags, 0o600), "wb") as stream:
+        stream.write(data)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -195,9 +199,10 @@ def folder_beside(path: str | Path) -> Iterator[Path]:
     path = Path(path).resolve()
     new = not path.exists()
     part = fresh_folder(path, overwrite=None).with_name(path.name + ".part")
+    mode = path.stat().st_mode
     try:
         try:
-            part.mkdir()
+            part.mkdir(mode=0o700)  # until it is whole nobody else looks into it
         except FileExistsError:
             # Never removed: it may be the user's own, and only he can tell.
             raise SansfaceError(
@@ -205,6 +210,7 @@ def folder_beside(path: str | Path) -> Iterator[Path]:
             ) from None
         try:
             yield part
+            part.chmod(mode)
             path.rmdir()  # it is empty, and in the way on some systems
             part.rename(path)
         finally:

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from sansface.errors import SansfaceError
 from sansface.files import os_error_sentence, written_beside
 
-OWN = re.compile(r"[a-z]+-[0-9a-f]{16}\.safetensors(\.part)?")
+OWN = re.compile(r"[a-z]+-[0-9a-f]{16}\.safetensors(\.[0-9a-f]{8}\.part)?")
 """Names of what may lie in the folder."""
 
 

@@ -5,8 +5,12 @@ Everything heavy is imported inside a verb, so that `--help` is quick and `prote
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import tyro
 from tyro.conf import DisallowNone
@@ -99,6 +103,41 @@ Verb = (
 )
 
 
+class Ended(KeyboardInterrupt):
+    """The process was told to end, or its terminal is gone.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+@contextmanager
+def _clearing_up() -> Iterator[None]:
+    """Being told to end is an exception, as Ctrl-C is: what is half written, and may show people, is removed.
+
+    Whoever has a way of his own to end, such as the server, sets it over this one.
+    """
+
+    def end(number: int, frame: Any) -> None:
+        raise Ended(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no second one
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def parse(words: Sequence[str]) -> Verb:
     """The verb with its options, nothing done yet; SystemExit 2 where the words make no sense."""
     about = "3D heads from photographs that hide the face. Protected is not anonymous."
@@ -112,8 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     argv: the words after `sansface`; None takes them from the process.
     Returns the exit code: 0, 1 for an error that was said in one sentence on stderr, 2 for a command that
-    does not exist so, 3 for findings of a check, 130 after Ctrl-C, 141 where nobody reads the output any
-    more.
+    does not exist so, 3 for findings of a check, 130 after Ctrl-C, 143 or 129 where it was told to end or its
+    terminal was closed, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
@@ -123,12 +162,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words == ["--version"]:
             print(f"sansface {__version__}")
         else:
-            parse(words).run()
+            with _clearing_up():
+                parse(words).run()
         sys.stdout.flush()
     except SystemExit as leave:  # tyro's: help was shown, or the words were not understood
         return leave.code if isinstance(leave.code, int) else 2
     except SansfaceError as error:
         return _failed(str(error))
+    except Ended as end:
+        return _failed("told to end; what was half done is removed.", 128 + end.signal)
     except KeyboardInterrupt as stop:
         return _failed(str(stop) or "interrupted.", 130)
     except BrokenPipeError:

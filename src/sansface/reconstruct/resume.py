@@ -9,7 +9,7 @@ import numpy as np
 
 from sansface.errors import SansfaceError
 from sansface.fields.template import Template
-from sansface.files import read_json, write_json
+from sansface.files import PART, read_json, write_json
 from sansface.reconstruct import checkpoint, pictures
 from sansface.reconstruct.config import AnyConfig
 from sansface.reconstruct.supervision import Supervision
@@ -23,7 +23,7 @@ OURS = (
     *(f"pictures/{kind}*.png" for kind in pictures.KINDS),
 )
 """Patterns of all that a run writes."""
-HALF_WRITTEN = tuple(f"{pattern}.part" for pattern in OURS)
+HALF_WRITTEN = tuple(f"{pattern}.????????.part" for pattern in OURS)
 
 
 def identity_of(
@@ -124,7 +124,7 @@ def resumable(out: Path, identity: dict[str, Any]) -> checkpoint.Checkpoint | No
     if not out.is_dir():
         raise SansfaceError(f"there is no folder {out} to resume; start without --resume.")
     if not (out / checkpoint.NAME).exists():
-        if any(path.name.removesuffix(".part") not in (*_BEGUN, checkpoint.NAME) for path in out.iterdir()):
+        if any(PART.sub("", path.name) not in (*_BEGUN, checkpoint.NAME) for path in out.iterdir()):
             raise SansfaceError(
                 f"there is no checkpoint in {out} to resume from, so what it holds is finished or another "
                 "run; start anew with --overwrite."

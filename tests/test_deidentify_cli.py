@@ -1,5 +1,6 @@
 """`sansface deidentify`: bad input gives one sentence and no picture, and nothing of the original leaks."""
 
+import os
 import re
 import struct
 import time
@@ -80,6 +81,23 @@ def test_several_go_to_a_folder_by_number(photograph, tmp_path, capsys):
     assert (out / "000.png").read_bytes() != (out / "001.png").read_bytes()  # each another draw
     assert "already holds files" in failed(capsys, *paths, "-o", str(out))
     assert "is one file for 2" in failed(capsys, *paths, "-o", str(tmp_path / "one.png"))
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_photograph_is_overwritten_or_removed_whatever_is_said(photograph, tmp_path, capsys, linked):
+    """Numbered results into the folder that the photographs are in, and are numbered, too."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    inputs = [written(folder / name, photograph) for name in ("zz.png", "000.png")]
+    if linked:  # by another name
+        inputs[1] = tmp_path / "linked.png"
+        os.link(folder / "000.png", inputs[1])
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    said = failed(capsys, *map(str, inputs), "-o", str(folder), "--overwrite")
+    assert "000.png is one of the photographs" in said
+    said = failed(capsys, str(inputs[0]), "-o", str(folder / "zz.png"), "--overwrite")
+    assert "zz.png is one of the photographs" in said
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def exif(orientation: int, canary: bytes) -> bytes:

@@ -274,3 +274,52 @@ def test_a_mask_that_cannot_be_read_does_not_keep_the_others_from_being_drawn(br
         + ENDED,
     )
     assert found == [30, True, ["That is no mask."]]
+
+
+def file_of(browser: Browser, chosen: list[str], path: str) -> str | None:
+    """Which of the chosen files is taken; one with folders was chosen with its folder."""
+    return browser.ask(
+        """
+        const { fileOf } = await import('/page/work.js');
+        const files = chosen.map((place) => {
+          const file = new File([], place.split('/').at(-1));
+          if (place.includes('/')) Object.defineProperty(file, 'webkitRelativePath', { value: place });
+          return file;
+        });
+        const file = fileOf(files, path);
+        return file && (file.webkitRelativePath || file.name);
+        """,
+        chosen=chosen,
+        path=path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "path", "taken"),
+    [
+        (["head/front/0.png", "head/back/0.png"], "front/0.png", "head/front/0.png"),
+        (["head/front/0.png"], "back/0.png", None),  # sensitive it may be, and the view neutral
+        (["head/front/0.png"], "./front/0", "head/front/0.png"),
+        (["0.png"], "back/0.png", "0.png"),
+        (["back/0.png"], "head/back/0.png", "back/0.png"),
+        (["mine/images/0.png"], "/home/others/images/0.png", "mine/images/0.png"),
+        (["mine/front/0.png"], "C:/others/back/0.png", None),
+        (["head/a/0.png", "head/b/0.png"], "0.png", None),
+        (["head/0.jpg", "head/0.png"], "0", None),
+        (["head/10.png"], "0.png", None),
+    ],
+)
+def test_a_path_takes_the_file_that_agrees_with_it_and_no_other(browser, chosen, path, taken):
+    assert file_of(browser, chosen, path) == taken
+
+
+def test_one_picture_is_never_that_of_two_views(browser):
+    found = ask(
+        browser,
+        """
+        two.file = one.file;
+        one.reduced = two.reduced = { id: 1, role: 'neutral' };
+        return await work.bundle().catch((error) => error.message);
+        """,
+    )
+    assert found == "b.png is the picture of two views; leave one of them out."

@@ -154,6 +154,21 @@ def _copied(source: Path, target: Path) -> Path:
     return target
 
 
+@pytest.mark.parametrize("by", ["dots", "a link", "a hard link"])
+def test_a_photograph_that_is_there_by_two_names_is_refused(tmp_path, by):
+    """Neutral by the one, it would leave in colour, whatever the other says."""
+    folder = make_tiny_capture(tmp_path / "ball")
+    capture = read_capture(folder)
+    sensitive = next(frame for frame in capture.frames if frame.role is Role.SENSITIVE)
+    other = sensitive.image.parent / ".." / sensitive.image.parent.name / sensitive.image.name
+    if by != "dots":
+        other = tmp_path / "other.png"
+        (other.symlink_to if by == "a link" else other.hardlink_to)(sensitive.image)
+    twice = replace(sensitive, image=other, role=Role.NEUTRAL)
+    with pytest.raises(SansfaceError, match="are one photograph"):
+        protect(replace(capture, frames=(*capture.frames, twice)), ProtectSettings(resolution=24))
+
+
 def test_masks_are_shared_only_if_the_user_agrees(ball):
     bundle = protect(ball, replace(SPHERE, share_masks=False))
     assert all(frame.mask is None for frame in bundle.frames)

@@ -62,6 +62,18 @@ def test_what_was_written_is_read(file):
     assert read_register(file, Tiles()).entries == ()
 
 
+def test_who_was_revoked_meanwhile_does_not_come_back(tmp_path):
+    """Two commands that read the same register: the second to write is refused."""
+    file = tmp_path / "people.register"
+    write_register(enrolled(), file)
+    mine, theirs = read_register(file, Tiles()), read_register(file, Tiles())
+    write_register(theirs.revoked(theirs.entries[0].id), file, theirs)
+    with pytest.raises(SansfaceError, match="changed meanwhile"):
+        write_register(mine.enrolled(replace(mine.entries[0], id="f" * 16)), file, mine)
+    left = [entry.id for entry in read_register(file, Tiles()).entries]
+    assert left == [entry.id for entry in mine.entries[1:]]
+
+
 def test_the_key_finds_the_embeddings_and_no_other_does():
     register = Register("tiles", "", (enrol(ONE, embeddings(1)[0], embeddings(1, seed=1)[0], 4, "0" * 16),))
     np.testing.assert_allclose(opened(register, ONE, FACE), embeddings(1), atol=1e-6)
@@ -120,7 +132,6 @@ def test_revocation_leaves_the_others():
 def test_only_the_owner_may_read_it(file):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.chmod(0o666)
-    file.with_name(file.name + ".part").write_bytes(b"left by a process that was killed")
     write_register(enrolled(), file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert os.listdir(file.parent) == [file.name]

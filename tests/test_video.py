@@ -18,7 +18,7 @@ from sansface.deidentify.faces import Tools, find
 from sansface.deidentify.film import CONTAINERS, Copy, Film, Moment
 from sansface.deidentify.video import deidentify_film
 from sansface.errors import SansfaceError
-from sansface.faces.detectors import Detectors, Finding, all_faces, followed
+from sansface.faces.detectors import Detectors, Finding, all_faces, followed, overlap
 from sansface.files import written_beside
 from sansface.heads.appearance import Appearance
 from test_occlusion import with_sunglasses
@@ -482,3 +482,27 @@ def test_steady_heads_flicker_less_and_look_like_one_person(tools: Tools) -> Non
     alike = vectors @ vectors.T
     assert alike[:-1, :-1].min() > 0.8
     assert alike[-1, :-1].max() < 0.5
+
+
+def test_a_face_half_behind_another_is_covered_and_the_other_stays(tools: Tools) -> None:
+    """Its box shares more than a third with that of a face which is changed, and yet it is another."""
+    (frame,), _ = trembling(1)
+    film = Kept([frame])
+    cast = cast_of(film, tools)
+    (person,) = cast.people
+    person.settle(tools.model, cast.seconds, 1.0, np.random.default_rng(2))
+    (plain,) = rewritten(film, cast, tools)
+    box = person.heads[0].box
+    behind = box + np.array([0.4 * box[2], 0, 0, 0])
+    assert overlap(behind, box)
+    cast.unfitted[0] = [behind]
+    (covered,) = rewritten(film, cast, tools)
+    left, top, width, height = behind.astype(int)
+    inside = covered[top + 1 : top + height, left + 1 : left + width]
+    as_it_was = (inside == frame[top + 1 : top + height, left + 1 : left + width]).all(axis=2)
+    assert not (as_it_was & inside.any(axis=2)).any()
+    assert (~inside.any(axis=2)).mean() > 0.2
+    drawn = (plain != frame).any(axis=2)
+    np.testing.assert_array_equal(covered[drawn], plain[drawn])
+    cast.unfitted[0] = [box + np.array([2, 2, 0, 0])]  # found twice
+    np.testing.assert_array_equal(rewritten(film, cast, tools)[0], plain)

@@ -68,12 +68,13 @@ class Anonymize:
         key = read_key(self.key_file, Purpose.RECOGNITION)
         sealing = self.seal_key_file and read_key(self.seal_key_file, Purpose.SEALING)
         recognition = _recognition(self.recogniser, self.threshold)
-        enrolled = register_for(recognition.recogniser)
-        if self.register is not None and self.register.exists():
-            enrolled = _read_register(self.register, recognition)
-        outs, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
+        _there(self.register, recognition)  # before any work
+        outs, tools = numbered_pngs(self.out, self.photographs, self.overwrite), Tools()
         refused = 0
         for photograph, path in zip(self.photographs, outs, strict=True):
+            # Read anew for each photograph: meanwhile somebody may have been revoked, or enrolled.
+            was = _there(self.register, recognition)
+            enrolled = was or register_for(recognition.recogniser)
             try:
                 original = decode_rgb(photograph, "photograph")
                 # The generator decides which pixels the light is fitted to, and nothing of who is seen.
@@ -88,8 +89,7 @@ class Anonymize:
             data = png(done.picture) if sealing is None else seal(original, done.picture, sealing)
             write_private(path, data)
             if self.register is not None:
-                enrolled = done.register
-                write_register(enrolled, self.register)
+                write_register(done.register, self.register, was)
             print(f"{path}: {_told(done, self.register is not None)}")
         say_left_out(refused, len(outs))
 
@@ -157,9 +157,10 @@ class Register:
         if self.what == "revoke":
             if not self.entries:
                 raise SansfaceError("there is nobody to revoke; name an entry, or several.")
+            was = enrolled
             for entry in self.entries:
                 enrolled = enrolled.revoked(entry)
-            registers.write_register(enrolled, self.register)
+            registers.write_register(enrolled, self.register, was)
         print(f"{self.register}: {len(enrolled.entries)} enrolled, recogniser {enrolled.recogniser}")
         for entry in enrolled.entries:
             print(f"{entry.id}  counter {entry.counter}")
@@ -213,6 +214,11 @@ def _read_register(path: Path, recognition: "Recognition") -> "Enrolled":
     from sansface.deidentify.register import read_register
 
     return read_register(path, recognition.recogniser)
+
+
+def _there(path: Path | None, recognition: "Recognition") -> "Enrolled | None":
+    """The register, where one is asked for and there already."""
+    return _read_register(path, recognition) if path is not None and path.exists() else None
 
 
 def _told(done: "Anonymized", enrolled: bool) -> str:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from sansface.cli.words import Flag, Out, check_free, leave_out, numbered_pngs, say_left_out
+from sansface.cli.words import (
+    Flag,
+    Out,
+    check_free,
+    check_no_original,
+    leave_out,
+    numbered_pngs,
+    say_left_out,
+)
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.progress import progress_bar
@@ -71,7 +79,7 @@ class Deidentify:
             self._film()
             return
         restorer = Restorer(self.restore) if self.restore else None
-        places, tools = numbered_pngs(self.out, len(self.photographs), self.overwrite), Tools()
+        places, tools = numbered_pngs(self.out, self.photographs, self.overwrite), Tools()
         refused = 0
         with progress_bar("changing faces") as show:
             for number, (path, place) in enumerate(zip(self.photographs, places, strict=True)):
@@ -104,6 +112,7 @@ class Deidentify:
         if len(self.photographs) > 1:
             raise SansfaceError("a film is changed by itself; name it alone.")
         check_free(self.out, self.overwrite)
+        check_no_original([self.out], self.photographs)
         rng = np.random.default_rng(secrets.randbits(256) if self.seed is None else [self.seed, 0])
         with progress_bar("changing faces") as show:
             told = deidentify_film(next(iter(self.photographs)), self.out, Tools(), rng, self.strength, show)

@@ -1,6 +1,7 @@
 """Words that several verbs share: types of options, and what they check before any work."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,26 +22,46 @@ FRAME_SUFFIX = ".frame.json"
 """Of the file with the way back to the user's frame, in place of the bundle's own suffix."""
 
 
-def numbered_pngs(out: Path, count: int, overwrite: bool) -> list[Path]:
-    """Where results of so many photographs go: NAME.png for one, else numbers in a folder of their own.
+def numbered_pngs(out: Path, photographs: Sequence[Path], overwrite: bool) -> list[Path]:
+    """Where the results of photographs go: NAME.png for one, else numbers in a folder of their own.
 
     Numbers, for names may tell who it is.
 
     Raises:
-        SansfaceError: one file for many, a file of another kind, or something is there already.
+        SansfaceError: one file for many, a file of another kind, something is there already, or a result
+            would take the place of a photograph.
     """
     from sansface.files import fresh_folder
     from sansface.formats.pictures import SUFFIXES
 
     if out.suffix.lower() == ".png":
-        if count > 1:
-            raise SansfaceError(f"{out} is one file for {count}; name a folder.")
+        if len(photographs) > 1:
+            raise SansfaceError(f"{out} is one file for {len(photographs)}; name a folder.")
         check_free(out, overwrite)
+        check_no_original([out], photographs)
         return [out]
     if out.suffix.lower() in SUFFIXES:
         raise SansfaceError(f"{out} would be a folder; name a file .png, or a folder without that.")
     folder = fresh_folder(out, overwrite)
-    return [folder / f"{number:03d}.png" for number in range(count)]
+    places = [folder / f"{number:03d}.png" for number in range(len(photographs))]
+    check_no_original(places, photographs)
+    return places
+
+
+def check_no_original(places: Sequence[Path], photographs: Sequence[Path]) -> None:
+    """Before any work: does no result take the place of a photograph, whatever --overwrite says?
+
+    Raises:
+        SansfaceError: one does.
+    """
+    originals = {path.resolve() for path in photographs}
+    for place in places:
+        if place.resolve() in originals or (
+            place.exists() and any(path.exists() and place.samefile(path) for path in photographs)
+        ):
+            raise SansfaceError(
+                f"{place} is one of the photographs and would be lost; give another name or folder."
+            )
 
 
 def leave_out(path: Path, place: Path, error: SansfaceError, only: bool) -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sansface.deidentify.sound_header import plain_header
 from sansface.errors import SansfaceError
 from sansface.extras import require
 from sansface.files import os_error_sentence
@@ -89,7 +90,7 @@ class Film:
                 first = self._asked(lambda packets=packets: next(packets, None))
                 try:
                     with self.av.open(io.BytesIO(), "w", format=kind) as trial:
-                        copy = trial.add_stream_from_template(stream)
+                        copy = _like(trial, stream)
                         if first is not None:
                             first.stream = copy
                             trial.mux(first)
@@ -200,7 +201,7 @@ class Copy:
         self.pictures.codec_context.time_base = pictures.time_base
         self.pictures.codec_context.flags |= 1 << 23  # bitexact, here: the encoder does not sign either
         for stream in sounds:
-            self.sounds[stream.index] = self.container.add_stream_from_template(stream)
+            self.sounds[stream.index] = _like(self.container, stream)
 
     def sound(self, packet: Any) -> None:
         """Copy a packet."""
@@ -263,6 +264,16 @@ def _rgb(frame: Any) -> np.ndarray:
     full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
     ranges = {"src_color_range": FULL if full else NARROW, "dst_color_range": FULL}
     return frame.reformat(format="rgb24", src_colorspace=matrix, **ranges).to_ndarray()
+
+
+def _like(container: Any, stream: Any) -> Any:
+    """A stream of sound to be written like one that is read, but for the names in its header."""
+    context = stream.codec_context
+    header = plain_header(context.codec.canonical_name, bytes(context.extradata or b""))
+    copy = container.add_stream_from_template(stream)
+    if header:
+        copy.codec_context.extradata = header
+    return copy
 
 
 def _upright(frame: Any, pixels: np.ndarray) -> np.ndarray:

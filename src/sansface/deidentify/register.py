@@ -144,12 +144,32 @@ def opened(register: Register, key: Key, kind: str) -> np.ndarray:
     return np.stack(found) if found else np.zeros((0, 0))
 
 
-def write_register(register: Register, path: str | Path) -> None:
+def write_register(register: Register, path: str | Path, was: Register | None = None) -> None:
     """Write a register, beside and renamed, for its owner's eyes alone.
 
+    Args:
+        register: what is written.
+        path: its file.
+        was: what the file held when it was read. Where somebody was enrolled or revoked since, it stays as
+            it is: who was revoked must not come back.
+
     Raises:
-        SansfaceError: the file cannot be written.
+        SansfaceError: the file cannot be written, or is another by now.
     """
+    path = Path(path)
+    if was is not None:
+        try:
+            changed = path.read_bytes() != _content(was)
+        except OSError as error:
+            raise SansfaceError(os_error_sentence("read the register", path, error)) from error
+        if changed:
+            raise SansfaceError(
+                f"{path} was changed meanwhile by another command; nothing is enrolled: run again."
+            )
+    write_private(path, _content(register))
+
+
+def _content(register: Register) -> bytes:
     arrays = {"faces": _stacked([one.face for one in register.entries])}
     arrays["virtuals"] = _stacked([one.virtual for one in register.entries])
     about = {
@@ -160,7 +180,7 @@ def write_register(register: Register, path: str | Path) -> None:
         "counters": [entry.counter for entry in register.entries],
     }
     about["sha256"] = _checksum(about, arrays)
-    write_private(path, save(arrays, {KEY: json.dumps(about, sort_keys=True)}))
+    return save(arrays, {KEY: json.dumps(about, sort_keys=True)})
 
 
 def read_register(path: str | Path, recogniser: Recogniser | None = None) -> Register:

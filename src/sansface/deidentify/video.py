@@ -37,6 +37,8 @@ SAMPLED = 0.25
 """Seconds between frames of a track at which light and albedo are fitted."""
 WITHIN = 0.6
 """Share of a head's landmarks that lie on the frame, from which on light and albedo can be fitted."""
+APART = 0.2
+"""Between the middles of two boxes of one face at most, in roots of a box's area."""
 FIRST = 0.2
 """Share of the time that the first reading takes."""
 
@@ -238,8 +240,9 @@ def _heads(
         head, _ = fitted(face, moment.pixels, tools.model)
         if head is None or doubt(face, head):
             return False
-        if not any(overlap(head.box, other.box) for other in heads):
-            heads.append(head)
+        if any(overlap(head.box, other.box) for other in heads):
+            return any(same_face(head.box, other.box) for other in heads)
+        heads.append(head)
         return True
 
     for face in all_faces(moment.pixels, tools.detectors):
@@ -250,6 +253,12 @@ def _heads(
         if face is not None:
             take(face)
     return heads, unfitted
+
+
+def same_face(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two boxes (4,) are of one face, and not of one that is half behind another."""
+    apart = np.linalg.norm(one[:2] + one[2:] / 2 - other[:2] - other[2:] / 2)
+    return overlap(one, other) and bool(apart < APART * np.sqrt(np.prod(other[2:])))
 
 
 def _note(person: Person, head: FittedHead, moment: Moment, tools: Tools, rng: np.random.Generator) -> None:
@@ -296,9 +305,10 @@ def rewrite(
             pixels, _ = change(
                 tools.model, head, pixels, beside, appearance, person.face, how, gaze=(gaze, 0.0)
             )
-        hide = [box for box in hide if not any(overlap(box, head.box) for head in heads)]
-        for box in hide:
-            pixels, _ = covered(pixels, box)
+        hide = [box for box in hide if not any(same_face(box, head.box) for head in heads)]
+        drawn = (pixels != moment.pixels).any(axis=2)
+        for box in hide:  # but for what was drawn on the face beside it
+            pixels = np.where(drawn[..., None], pixels, covered(pixels, box)[0])
         changed += len(shown)
         covers += bool(hide)
         empty += not shown and not hide

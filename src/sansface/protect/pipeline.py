@@ -112,6 +112,7 @@ def protect(
     """
     settings = settings or ProtectSettings()
     _check_roles(capture.frames, settings.share)
+    _check_each_once(capture.frames)
     sigma = settings.sigma()
     rng = rng or np.random.default_rng(secrets.randbits(128))
     small = []
@@ -180,6 +181,21 @@ def _check_roles(frames: Sequence[Frame], share: Share) -> None:
             f"{sensitive} sensitive frames are too few; give {MIN_SENSITIVE} or more of the face, or of "
             "what else is to be hidden."
         )
+
+
+def _check_each_once(frames: Sequence[Frame]) -> None:
+    """One photograph by two names could be sensitive by the one and leave in colour by the other."""
+    seen: dict[tuple[object, ...], Frame] = {}
+    for frame in frames:
+        try:
+            file = frame.image.stat()
+        except OSError:
+            continue  # reading it will say so
+        known = seen.setdefault((file.st_dev, file.st_ino, frame.video_frame), frame)
+        if known is not frame:
+            raise SansfaceError(
+                f"{known.image} and {frame.image} are one photograph; remove one of the two frames."
+            )
 
 
 def _reduced(frame: Frame, settings: ProtectSettings, sigma: Operator) -> _Small:

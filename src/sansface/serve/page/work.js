@@ -105,6 +105,8 @@ export class Work {
   async bundle() {
     if (this.made) return;
     const { frames, version } = this;
+    const twice = frames.find(({ file }, k) => frames.findIndex((one) => one.file === file) !== k);
+    if (twice) throw new Error(`${twice.name} is the picture of two views; leave one of them out.`);
     const other = frames.find(({ reduced, role }) => reduced?.role !== role);
     if (other) throw new Error(`${other.name} is ${other.role} and was not protected as such; protect it again.`);
     const made = await this.protector.bundle(frames.map(({ reduced }) => reduced.id), this.settings);
@@ -120,19 +122,30 @@ export class Work {
 }
 
 /**
- * The chosen file that a path of the capture file names: the one whose own path ends most like it.
+ * The chosen file that a path of the capture file names: the one whose own path agrees with most of it.
+ *
+ * From the end on they agree in every part that both have: front/1.png is not back/1.png. A file that was chosen by
+ * itself has a name only. The chosen folder's own name counts, but not against a path from the root, of another machine.
  * @param {File[]} files
  * @param {string} path with slashes
  * @returns {File | null} null where there is none, or where it could be one of several
  */
 export function fileOf(files, path) {
-  const parts = path.split("/").filter((part) => part && part !== ".");
-  const placed = files.map((file) => `/${file.webkitRelativePath || file.name}`);
-  const bare = placed.map((place) => place.replace(/\.[^./]*$/, "")); // Blender's captures leave the suffix out
-  for (let length = parts.length; length > 0; length--) {
-    const end = `/${parts.slice(-length).join("/")}`;
-    const found = files.filter((_, i) => placed[i].endsWith(end) || bare[i].endsWith(end));
-    if (found.length) return found.length === 1 ? found[0] : null;
+  const parts = path.split("/").filter((part) => part && part !== ".").reverse();
+  const rooted = /^([a-z]:)?\//i.test(path);
+  let found = [], most = 0;
+  for (const file of files) {
+    const placed = (file.webkitRelativePath || file.name).split("/").reverse();
+    const shared = agreed(parts, rooted && placed.length > 1 ? placed.slice(0, -1) : placed);
+    if (shared && shared >= most) found = shared > most ? [file] : [...found, file];
+    most = Math.max(most, shared);
   }
-  return null;
+  return found.length === 1 ? found[0] : null;
+}
+
+/** How many parts, last first, both paths have; 0 where one differs. Blender's captures leave the suffix out. */
+function agreed([name, ...folders], [ownName, ...ownFolders]) {
+  if (name !== ownName && name !== ownName.replace(/\.[^./]*$/, "")) return 0;
+  const both = Math.min(folders.length, ownFolders.length);
+  return folders.slice(0, both).every((part, k) => part === ownFolders[k]) ? 1 + both : 0;
 }

@@ -15,7 +15,7 @@ import { Refusal, shown } from "./refusal.js";
 
 export const UNITS = ["unknown", "arbitrary", "mm", "cm", "m", "in"];
 export const RIGID_TOLERANCE = 1e-4;
-export const MAX_SIDE = 32768;
+export const MAX_SIDE = 32766;
 
 /**
  * A camera, if it is one.

@@ -62,7 +62,14 @@ async function readFiles(work, files) {
 
 /** Give each frame its picture and its mask's file, as far as they were chosen. */
 function match(work) {
-  for (const frame of work.frames) frame.file ??= fileOf(work.files, frame.path);
+  const given = new Set(work.frames.map((frame) => frame.file));
+  const left = work.files.filter((file) => !given.has(file));
+  const lacking = work.frames.filter((frame) => !frame.file);
+  const found = lacking.map((frame) => fileOf(left, frame.path));
+  lacking.forEach((frame, k) => {
+    // What two views claim is neither's: one may be neutral and the picture the other's.
+    if (found.indexOf(found[k]) === found.lastIndexOf(found[k])) frame.file = found[k];
+  });
   const taken = new Set(work.frames.map((frame) => frame.file));
   for (const frame of work.frames) {
     if (frame.maskFile || frame.mask) continue; // the mask that the user saw stays

@@ -238,6 +238,25 @@ def test_photographs_of_one_name_in_two_folders_have_masks_of_their_own(tiny_cap
         make_masks(replace(capture, frames=tuple(shared)), tiny_capture)
 
 
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("images/001.png", "take the place of a photograph"),
+        ("../elsewhere.png", "outside the capture's folder"),
+    ],
+)
+def test_no_file_but_a_mask_is_written_by_a_captures_word(tiny_capture: Path, say, place: str, says: str):
+    path, other = tiny_capture / "transforms.json", tiny_capture / place
+    other.write_bytes(before := (tiny_capture / "images/001.png").read_bytes())
+    document = json.loads(path.read_bytes())
+    document["frames"][0]["mask_path"] = place
+    path.write_text(json.dumps(document))
+    code, _, error = say("masks", tiny_capture, "--overwrite")
+    assert code == 1
+    assert says in error
+    assert other.read_bytes() == before
+
+
 def test_masks_are_not_drawn_where_the_format_does_not_look(tmp_path: Path, tiny_capture: Path, say):
     capture = read_capture(tiny_capture)
     bare = replace(capture, frames=tuple(replace(frame, mask=None) for frame in capture.frames))

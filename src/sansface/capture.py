@@ -24,8 +24,8 @@ MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 RIGID_TOLERANCE = 1e-4
 """Largest entry of R Rᵀ − I that still counts as a rotation; files with six digits stay below it."""
 
-MAX_SIDE = 32768
-"""Longest image side in pixels."""
+MAX_SIDE = 32766
+"""Longest image side in pixels: OpenCV undistorts no longer one."""
 
 
 class Role(StrEnum):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from sansface.check.calibration import Calibration
@@ -109,7 +110,7 @@ class Report:
                     ("overlap", 2), ("outline", 2), ("matches", 2),
                 )
             ]  # fmt: skip
-            table.add_row(row["name"], *cells, style="bold red" if row["finding"] else None)
+            table.add_row(escape(row["name"]), *cells, style="bold red" if row["finding"] else None)
         return table
 
     def lines(self) -> list[str]:

@@ -82,13 +82,14 @@ def make_masks(
 
     Raises:
         SansfaceError: a photograph cannot be read or is a video's; a mask covers nothing or everything; two
-            photographs would share one that is to be made; the model is needed and not here. Masks made so
-            far stay.
+            photographs would share one that is to be made, or one would take a photograph's place or lie
+            outside the capture's folder; the model is needed and not here. Masks made so far stay.
     """
     counts = {"kept": 0, "from alpha": 0, "from the model": 0}
     network: Network | None = None
     named: dict[Path, Path] = {}
     made: dict[Path, Path] = {}
+    photographs = {frame.image.resolve() for frame in capture.frames}
     for done, (frame, path) in enumerate(zip(capture.frames, _places(capture, folder), strict=True), start=1):
         if frame.video_frame is not None:
             raise SansfaceError(
@@ -103,6 +104,7 @@ def make_masks(
             read_photograph(Frame(frame.camera, frame.role, frame.image, path))  # says what is wrong with it
             counts["kept"] += 1
         else:
+            _check_place(path, folder, photographs)
             picture, alpha = read_colour(frame)
             if alpha is not None:
                 mask, source = np.rint(alpha * 255).astype(np.uint8), "from alpha"
@@ -140,6 +142,15 @@ def _below(path: Path, folder: Path) -> Path:
     """The path seen from the folder, where it lies in it."""
     path, folder = path.absolute(), folder.absolute()
     return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
+def _check_place(path: Path, folder: Path, photographs: set[Path]) -> None:
+    """A capture says where its masks are, and may be somebody else's: no other file is written."""
+    place = path.resolve()
+    if place in photographs:
+        raise SansfaceError(f"the mask {path} would take the place of a photograph; correct mask_path.")
+    if not place.is_relative_to(folder.resolve()):
+        raise SansfaceError(f"the mask {path} would lie outside the capture's folder; correct mask_path.")
 
 
 def _check_some(mask: np.ndarray, image: Path, source: str) -> None:

@@ -82,6 +82,8 @@ def picture_size(path: Path) -> tuple[int, int]:
             data = file.read(_HEADER)
     except OSError as error:
         raise SansfaceError(os_error_sentence("read the photograph", path, error)) from error
+    except ValueError as error:  # a NUL, or half a character
+        raise SansfaceError(f"{str(path)!r} is no name of a file; correct it.") from error
     size = None
     if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
         size = struct.unpack(">II", data[16:24])

@@ -11,6 +11,7 @@ poses are in OpenCV's axes, and `intrinsic_matrix` on each frame; Blender's synt
 
 from collections.abc import Iterable
 from math import pi, tan
+from os.path import isfile  # a name that cannot be one is no file, and no error
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -158,10 +159,10 @@ def _read_frame(document: dict[str, Any], entry: dict[str, Any], model: str, pat
 def picture_of(folder: Path, name: str) -> Path:
     """The photograph that an entry's `file_path` means; Blender's captures leave the suffix out."""
     picture = folder / name
-    if picture.suffix.lower() in SUFFIXES or picture.is_file():
+    if picture.suffix.lower() in SUFFIXES or isfile(picture):
         return picture
     found = (picture.with_name(picture.name + suffix) for suffix in SUFFIXES)
-    return next((path for path in found if path.is_file()), picture)
+    return next((path for path in found if isfile(path)), picture)
 
 
 def _told(fields: dict[str, Any], picture: Path) -> dict[str, Any]:

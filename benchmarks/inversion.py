@@ -139,7 +139,9 @@ def main() -> None:
         result["by integration"] = {}
         attacks = {
             "nothing known of faces": {},
-            "linear faces": {"faces": linear_faces(tensor(clear[parts.training]), 40)},
+            "linear faces": {
+                "faces": linear_faces(tensor(clear[parts.training]), IntegrationSettings.components)
+            },
             "begun as the network draws": {"drawn": tensor(drawn[first])},
         }
         for what, helped in attacks.items():

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sansface.render.sampling import through_cube
+
 
 class Ball:
     """The exact distance of a ball, or of a spherical shell of some thickness; features are the points."""
@@ -66,3 +68,11 @@ def first_meeting(
     along = -(offset * directions).sum(dim=1)
     miss = (offset + along[:, None] * directions).norm(dim=1)
     return along - torch.sqrt(radius**2 - miss**2), along, miss
+
+
+def everywhere(origins: Tensor, directions: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """Midpoints (n, k) and lengths of equal strata all the way through the cube: dense quadrature."""
+    near, far = through_cube(origins, directions)
+    share = (torch.arange(samples) + 0.5) / samples
+    length = far - near
+    return near[:, None] + length[:, None] * share, (length / samples)[:, None].expand(-1, samples)

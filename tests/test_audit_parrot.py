@@ -58,7 +58,6 @@ def test_people_who_differ_are_named() -> None:
     )
     right = (named.scores.argmax(axis=1) == labels[~shown]).mean()
     assert right > 0.7  # guessing: 0.125
-    assert (named.mean().argmax(axis=1) == labels[~shown]).mean() > 0.7
     np.testing.assert_allclose(np.exp(named.scores).sum(axis=1), 1)
     together = fused_views(named.scores, labels[~shown])
     assert (together.argmax(axis=1) == np.arange(PEOPLE)).mean() >= right
@@ -93,8 +92,9 @@ def test_a_person_with_one_photograph_is_still_named() -> None:
     gallery = {name: one[shown] for name, one in every.items()}
     named = name_people(gallery, labels[shown], probes, np.random.default_rng(0))
     assert named.scores.argmax(axis=1).tolist() == [0, 0, 1, 1]
-    assert np.isnan(named.left_out[0]).all()
-    assert np.isfinite(named.left_out[1:]).all()
+    for fit in named.fits:
+        assert np.isfinite(fit.left_out[1:]).all()
+    assert any(np.isnan(fit.left_out[0]).all() for fit in named.fits)
 
 
 def test_bad_galleries() -> None:

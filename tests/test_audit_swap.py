@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sansface.audit.face_swap import SIDE, SwapSettings, swapped
+from sansface.audit.scores import Threshold
 from sansface.audit.transfer import taken_for
 
 SMALL = SwapSettings(steps=120, batch=4, width=4, code=16, rate=5e-3)
@@ -66,7 +67,8 @@ def test_whom_a_dressed_head_is_taken_for(wears, threshold, likest, verdict):
     centres, owners = np.eye(3, 32), np.repeat(np.arange(3), 4)
     enrolled = centres[owners] + 0.05 * rng.normal(size=(12, 32))
     dressed = centres[[wears] * 3] + 0.05 * rng.normal(size=(3, 32))
-    found = taken_for(dressed, enrolled, owners, geometry=0, radiance=1, threshold=threshold)
+    thresholds = {person: Threshold(threshold if person == wears else 1, 1e-3, 9) for person in range(3)}
+    found = taken_for(dressed, enrolled, owners, geometry=0, radiance=1, thresholds=thresholds)
     assert (found.likest, found.verdict) == (likest, verdict)
     cosines = [[float(d @ e / np.linalg.norm(d) / np.linalg.norm(e)) for e in enrolled[:8]] for d in dressed]
     assert found.to_geometry == pytest.approx(1 - np.mean(cosines, axis=0)[:4].mean())

@@ -1,5 +1,7 @@
 """VolSDF's sampler against brute force and dense quadrature."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -42,6 +44,21 @@ def dense(ball: Ball, origins, directions, ends, beta: float, looks: int = 40_00
         place = ((ends[i] - near[i]) / (far[i] - near[i]) * looks).round().long().clamp(0, looks)
         result[i] = -torch.expm1(-optical[place]).float()
     return result
+
+
+def test_the_bound_of_two_intervals_by_hand():
+    """f = 0.3, −0.1 at the starts and d* = 0.1, 0; lengths 0.4 and 0.2; β = 0.2, so α = 5."""
+    bound = opacity_bound(
+        torch.tensor([[0.3, -0.1, -0.3]]),
+        torch.tensor([[0.1, 0.0]]),
+        torch.tensor([[0.4, 0.2]]),
+        torch.tensor([[0.2]]),
+    )
+    first = 5 / 0.8 * 0.4**2 * math.exp(-0.1 / 0.2)
+    second = first + 5 / 0.8 * 0.2**2
+    opaque = 0.4 * 5 * 0.5 * math.exp(-0.3 / 0.2)  # from outside: Ψ = exp(−f/β) / 2
+    expected = torch.tensor([[math.expm1(first), math.exp(-opaque) * math.expm1(second)]])
+    torch.testing.assert_close(bound, expected)
 
 
 @pytest.mark.parametrize("beta", [0.2, 0.05, 0.01])

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytic import Ball, first_meeting, parallel_rays, random_rays
-from sansface.render.sampling import around, everywhere, look, through_cube
+from analytic import Ball, everywhere, first_meeting, parallel_rays, random_rays
+from sansface.render.sampling import around, look, through_cube
 
 
 def seen(ball: Ball, origins, directions, coarse: int = 32, seed: int = 0):

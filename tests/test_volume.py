@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analytic import Ball, first_meeting, parallel_rays, random_rays
-from sansface.render.sampling import everywhere, look
+from analytic import Ball, everywhere, first_meeting, parallel_rays, random_rays
+from sansface.render.sampling import look
 from sansface.render.volume import composite, render, weights
 
 

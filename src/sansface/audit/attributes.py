@@ -32,12 +32,10 @@ class Precision:
 
     Attributes:
         each: (attributes,) float64, average precision, 0 to 1.
-        base: (attributes,) float64, share of the pictures that have it.
         mean: of `each`, with its interval over people.
     """
 
     each: np.ndarray
-    base: np.ndarray
     mean: Rate
 
 
@@ -80,7 +78,7 @@ def gram_of(descriptors: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def worth_looking_for(truth: np.ndarray, people: np.ndarray, least: int = LEAST) -> np.ndarray:
-    """(attributes,) bool: those that so many people have in some picture, and so many in none.
+    """(attributes,) bool: those that so many people have in some picture, and so many lack in some.
 
     Args:
         truth: (n, attributes) bool.
@@ -125,7 +123,7 @@ def find_attributes(
         drawn.append(np.nanmean(_each(scores, truth, often[place])))
     low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     mean = Rate(float(each.mean()), float(low), float(high), len(truth))
-    return Precision(each, truth.mean(axis=0), mean)
+    return Precision(each, mean)
 
 
 def given_to_others(truth: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

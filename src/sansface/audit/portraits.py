@@ -1,7 +1,8 @@
 """One head from the cameras of its photographs: photographed, protected, as a mesh, as a radiance shows it.
 
 All four show the face at the same place, which is known: YuNet finds it in the photograph, and whoever
-attacks what was made of the photograph has its camera. A head stands before black, as in a bundle.
+attacks what was made of the photograph has its camera. A head stands before black, as in a bundle; a mesh
+before white, as in a report.
 """
 
 from collections.abc import Callable, Sequence
@@ -97,7 +98,9 @@ def protected_views(of: Sequence[Portrait], bundle: Bundle, placing: Placing) ->
     result = np.empty((len(of), placing.side, placing.side), dtype=np.float32)
     for index, one in enumerate(of):
         values = bundle.frames[one.number].values()
-        result[index] = placing.cut(values, one.landmarks * values.shape[1] / one.camera.width)
+        height, width = values.shape
+        axes = np.array([width / one.camera.width, height / one.camera.height])  # both were rounded
+        result[index] = placing.cut(values, one.landmarks * axes)
     return result
 
 

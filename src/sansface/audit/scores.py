@@ -188,17 +188,22 @@ def equal_error(
 
     A pair of different people counts in a draw as often as the one times the other was drawn. Where nothing
     or everything fails, see `interval`, of the people who have a pair of their own.
+
+    Raises:
+        ValueError: there are no pairs of one person, or none of different people.
     """
     people, who = np.unique(np.concatenate([probes, enrolled]), return_inverse=True)
     row, column = (part.ravel() for part in np.broadcast_arrays(who[: len(probes), None], who[len(probes) :]))
     same = row == column
     value = equal_error_rate(similar.ravel()[same], similar.ravel()[~same])
     steps, drawn = _Steps(similar.ravel()), []
+    if same.all() or not same.any():
+        raise ValueError("pairs of one person, or of different people, are missing")
     while len(drawn) < draws:
         often = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
-        if np.count_nonzero(often) < 2:
-            continue  # one of few people alone: no pair of different ones
         genuine, different = np.where(same, often[row], 0), np.where(same, 0, often[row] * often[column])
+        if not (genuine.any() and different.any()):
+            continue  # few people, of whom this draw has nobody's own pair, or no two of whom there is one
         drawn.append(_equal_error(steps, genuine, different))
     return Rate(value, *interval(value, np.array(drawn), len(np.unique(row[same]))), len(same))
 

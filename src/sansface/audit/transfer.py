@@ -4,12 +4,13 @@ There Facenet took each of six such heads for the one whose radiance it wears. I
 geometry tells by itself, which is measured on meshes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from sansface.audit.scores import by_person, similarities
+from sansface.audit.scores import Threshold, by_person, similarities
 
 Verdict = Literal["geometry", "radiance", "somebody else", "nobody"]
 
@@ -19,7 +20,7 @@ class Taken:
     """Whom a dressed head was taken for.
 
     Attributes:
-        verdict: the person of the highest mean similarity, if that reaches the threshold.
+        verdict: the person of the highest mean similarity, if that reaches the person's threshold.
         likest: the person of the highest mean similarity, whatever it is; a head in its own radiance is like
             its `radiance`.
         to_geometry, to_radiance: mean cosine distances to the two people's clear pictures.
@@ -37,7 +38,7 @@ def taken_for(
     owners: np.ndarray,
     geometry: int,
     radiance: int,
-    threshold: float,
+    thresholds: Mapping[int, Threshold],
 ) -> Taken:
     """Compare the views of one dressed head with all people's clear pictures.
 
@@ -45,17 +46,17 @@ def taken_for(
         dressed: (n, d) embeddings of its views.
         enrolled: (m, d) of clear pictures.
         owners: (m,) int64, whose; `geometry` and `radiance` are among them.
-        threshold: of a match, a cosine.
+        thresholds: of a match with each person.
     """
     scores, people = by_person(similarities(dressed, enrolled), owners)
     mean = scores.mean(axis=0)
     best = int(np.argmax(mean))
+    likest_person = int(people[best])
     known: dict[int, Verdict] = {geometry: "geometry", radiance: "radiance"}
-    likest = known.get(int(people[best]), "somebody else")
+    likest = known.get(likest_person, "somebody else")
 
     def distance(person: int) -> float:
         return float(1 - mean[people == person][0])
 
-    return Taken(
-        likest if mean[best] >= threshold else "nobody", likest, distance(geometry), distance(radiance)
-    )
+    matches = mean[best] >= thresholds[likest_person].value
+    return Taken(likest if matches else "nobody", likest, distance(geometry), distance(radiance))

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from sansface.audit.accuracy import Accuracy, accuracy, nearest, thresholds_of_others
+from sansface.audit.accuracy import Accuracy, accuracy, thresholds_of_others
 from sansface.audit.attackers.descriptors import describe
 from sansface.audit.attackers.layers import InnerLayers, enlarged, inner_layers
 from sansface.audit.attackers.naive import as_pictures
@@ -38,7 +38,7 @@ from sansface.audit.portraits import (
     radiance_views,
 )
 from sansface.audit.protected import protected
-from sansface.audit.scores import Rate, Threshold, calibrated, percent, similarities
+from sansface.audit.scores import Rate, Threshold, percent, similarities
 from sansface.audit.split import split
 from sansface.audit.transfer import taken_for
 from sansface.bench.sittings import KINDS, Sitting, artefacts
@@ -234,10 +234,10 @@ def transfers(
                 for placing in dict.fromkeys(one.placing for one in recognisers)
             }
             for recogniser in recognisers:
-                enrolled, owners, threshold, known = clear[recogniser.name]
+                enrolled, owners, thresholds, known = clear[recogniser.name]
                 dressed = recogniser.embed(views[recogniser.placing])
                 both = number[wearer.name], number[source.name]
-                taken = taken_for(dressed, enrolled, owners, *both, threshold.value)
+                taken = taken_for(dressed, enrolled, owners, *both, thresholds)
                 rows.append(
                     [
                         recogniser.name,
@@ -324,14 +324,13 @@ def _embedded(views: Sequence[Sequence[Portrait]], recogniser: Recogniser) -> tu
 
 def _clear(
     sittings: Sequence[Sitting], recogniser: Recogniser
-) -> tuple[np.ndarray, np.ndarray, Threshold, Accuracy]:
-    """Embeddings enrolled, whose, a threshold, and how the recogniser does on clear pictures."""
+) -> tuple[np.ndarray, np.ndarray, dict[int, Threshold], Accuracy]:
+    """Embeddings enrolled, whose, each person's threshold, and how the recogniser does on clear pictures."""
     enrolled, owners = _embedded([one.enrolled for one in sittings], recogniser)
     probes, labels = _embedded([one.probes for one in sittings], recogniser)
-    near, people = nearest(similarities(probes, enrolled), owners)
-    threshold = calibrated(near[labels[:, None] != people], RATE)
-    found = accuracy(probes, labels, enrolled, owners, threshold, np.random.default_rng(0))
-    return enrolled, owners, threshold, found
+    thresholds = thresholds_of_others(probes, labels, enrolled, owners, RATE)
+    found = accuracy(probes, labels, enrolled, owners, thresholds, np.random.default_rng(0))
+    return enrolled, owners, thresholds, found
 
 
 def _with_layers(recognisers: Sequence[Recogniser]) -> list[OnnxRecogniser]:

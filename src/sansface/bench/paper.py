@@ -6,6 +6,7 @@
 Photographs are read, so all this stays on the device where they are; full RGB is stamped UNPROTECTED.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sansface.bench.rows import contents
 from sansface.bench.trials import TABLES, Trial
 from sansface.capture import Capture, Sphere, counted
 from sansface.errors import SansfaceError
@@ -49,6 +51,7 @@ class Subject:
         truth: in the capture's frame.
         radius: R, world units.
         region: (k,) vertices of the truth, for the distance of H3DS; None: all.
+        digest: of all files that this was read from.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Subject:
     truth: Mesh
     radius: float
     region: np.ndarray | None
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,10 @@ def read_subject(folder: Path, format: str | None = None) -> Subject:
     region = None
     if (folder / REGION).is_file():
         region = np.loadtxt(folder / REGION, dtype=np.int64, ndmin=1)
-    return Subject(folder.resolve().name, capture, mesh, capture.sphere.radius, region)
+    digest = contents(folder)
+    if not truth.is_relative_to(folder):
+        digest += hashlib.sha256(truth.read_bytes()).hexdigest()
+    return Subject(folder.resolve().name, capture, mesh, capture.sphere.radius, region, digest)
 
 
 def _sphere_of(truth: Mesh) -> Sphere:
@@ -183,7 +190,7 @@ def run_trial(
     folder = place(out, subject.name, preset_name, trial.name, seed)
     template = shipped_template() if trial.template else None
     known: dict[str, Any] = {"config": config.as_dict(), "protect": asdict(protection)}
-    known["template"] = template and template.sha256
+    known |= {"template": template and template.sha256, "capture": subject.digest}
     if (folder / RESULT).exists():
         return _read_result(folder / RESULT, known)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -239,6 +246,7 @@ def _read_result(path: Path, known: dict[str, Any]) -> Result:
         raise SansfaceError(f"{path} is damaged; remove its folder and run again.") from error
     if not same:
         raise SansfaceError(
-            f"{path} was measured with other settings; remove its folder, or give another --out."
+            f"{path} was measured with other settings or of another capture; remove its folder, or give "
+            "another --out."
         )
     return result

@@ -165,7 +165,8 @@ def costs(
         def show(now: Progress, number: int = number, title: str = title) -> None:
             on_progress((number + 0.95 * now.done) / len(jobs), title)
 
-        trial = Trial(way, protect=WAYS[way])
+        share = ProtectSettings(**WAYS[way]).share
+        trial = Trial(way, protect=WAYS[way], template=share is not Share.MODULUS)
         found = run_trial(subject, trial, seed, out, "fast", 64, device, settings, show)
         if found is not None:
             result[way].setdefault(subject.name, []).append(found.score)
@@ -221,7 +222,7 @@ def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> 
     axes = drawing.subplots()
     attackers, labelled = attackers_of(found), set[str]()
     for way in dict.fromkeys(leak.way for leak in found):
-        mine = [leak.single or leak.chance for leak in found if leak.way == way]
+        mine = [leak.single for leak in found if leak.way == way]
         ratios = [
             np.mean(values) / np.mean(scores[STANDARD][name])
             for name, values in scores.get(way, {}).items()

@@ -16,6 +16,7 @@ from sansface.errors import SansfaceError
 from sansface.evaluate.align import icp, move_mesh
 from sansface.evaluate.distance import Nearest
 from sansface.evaluate.raycast import Caster, visible_hits
+from sansface.surface.even import even_points
 from sansface.surface.mesh import Mesh
 
 THRESHOLDS = (0.002, 0.005, 0.01, 0.02)
@@ -111,8 +112,8 @@ def score(
         np.abs(np.einsum("ij,ij->i", truth_normals, mesh.face_normals[recall_face])).mean()
         + np.abs(np.einsum("ij,ij->i", mesh_normals, truth.face_normals[precision_face])).mean()
     ) / 2
-    truth_even = _even_points(truth, head_min_y, samples, rng)
-    mesh_even = _even_points(mesh, head_min_y, samples, rng)
+    truth_even = _even(truth, head_min_y, samples, rng)
+    mesh_even = _even(mesh, head_min_y, samples, rng)
     return Score(
         score=float(recall_d.mean() + precision_d.mean()) / 2,
         truth_to_mesh=float(recall_d.mean()),
@@ -146,17 +147,9 @@ def _visible_head(mesh, cameras, head_min_y, rays, name) -> tuple[np.ndarray, np
     return hits.point[keep], mesh.face_normals[hits.face[keep]]
 
 
-def _even_points(mesh: Mesh, head_min_y: float | None, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Points drawn evenly by area from the faces, kept above the cut; `count` before the cut."""
-    chance = np.cumsum(mesh.areas)
-    if not chance[-1] > 0:
-        raise SansfaceError("the mesh has no area; export it again.")
-    face = np.minimum(np.searchsorted(chance, rng.random(count) * chance[-1]), len(chance) - 1)
-    u, v = rng.random(count), rng.random(count)
-    over = u + v > 1
-    u, v = np.where(over, 1 - u, u), np.where(over, 1 - v, v)
-    a, b, c = np.moveaxis(mesh.triangles[face], 1, 0)
-    points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
+def _even(mesh: Mesh, head_min_y: float | None, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Points drawn evenly by area, kept above the cut; `count` before the cut."""
+    points, _ = even_points(mesh, count, rng)
     return points if head_min_y is None else points[points[:, 1] > head_min_y]
 
 

@@ -42,7 +42,7 @@ def viewpoints(cameras: Sequence[Camera], center: np.ndarray, radius: float, siz
         angle = np.radians(degrees)
         level = np.cos(angle) * front + np.sin(angle) * side
         direction = np.sqrt(1 - height**2) * level + height * up
-        result[name] = looking(center + DISTANCE * radius * direction, center, up, radius, size)
+        result[name] = looking(center + DISTANCE * radius * direction, center, up, size)
     return result
 
 
@@ -56,11 +56,11 @@ def from_side(front: np.ndarray, degrees: float, size: int) -> Camera:
     up, toward = -front[1, :3], -front[2, :3]
     angle = np.radians(degrees)
     direction = np.cos(angle) * toward + np.sin(angle) * np.cross(up, toward)
-    return looking(DISTANCE * direction, np.zeros(3), up, 1.0, size)
+    return looking(DISTANCE * direction, np.zeros(3), up, size)
 
 
-def looking(eye: np.ndarray, center: np.ndarray, up: np.ndarray, radius: float, size: int) -> Camera:
-    """A camera at `eye` that looks at a center; from `DISTANCE` a ball of that radius fills its picture."""
+def looking(eye: np.ndarray, center: np.ndarray, up: np.ndarray, size: int) -> Camera:
+    """A camera at `eye` that looks at a center; from `DISTANCE` radii a ball fills its picture."""
     forward = _unit(center - eye)
     right = _unit(np.cross(forward, up))
     down = np.cross(forward, right)

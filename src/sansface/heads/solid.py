@@ -12,6 +12,7 @@ import numpy as np
 from sansface.evaluate.distance import Nearest
 from sansface.evaluate.raycast import Caster
 from sansface.heads.parametric import HeadModel
+from sansface.surface.even import even_points
 from sansface.surface.mesh import Mesh
 
 WAYS = np.array([[0.267, 0.535, 0.802], [-0.802, 0.267, 0.535], [0.535, -0.802, -0.267]])
@@ -55,7 +56,7 @@ class Solid:
 
     def sample(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """(count, 3) points drawn evenly from the skin without the fans, and their (count, 3) normals."""
-        points, face = _even(Mesh(self.skin.vertices, self.skin.faces[: self._open]), count, rng)
+        points, face = even_points(Mesh(self.skin.vertices, self.skin.faces[: self._open]), count, rng)
         return points, self.skin.face_normals[face]
 
 
@@ -73,13 +74,6 @@ def closed(mesh: Mesh) -> Mesh:
         faces += [np.array([a, b, len(vertices)]) for a, b in pairwise([*rim, first])]
         vertices.append(mesh.vertices[rim].mean(axis=0))
     return Mesh(np.array(vertices), np.array(faces))
-
-
-def _even(mesh: Mesh, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(count, 3) points drawn evenly by area, and the (count,) faces on which they lie."""
-    chance = np.cumsum(mesh.areas)
-    face = np.searchsorted(chance, rng.random(count) * chance[-1]).clip(max=len(chance) - 1)
-    return np.einsum("nk,nkd->nd", rng.dirichlet(np.ones(3), count), mesh.triangles[face]), face
 
 
 def ball(points: np.ndarray) -> tuple[np.ndarray, float]:

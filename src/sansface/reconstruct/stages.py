@@ -287,7 +287,10 @@ def comparable(views: list[ViewRays], stage: Stage | SplatStage) -> list[ViewRay
 
 
 def drawn(views: Sequence[T], step: int, count: int, seed: int) -> list[T]:
-    """`count` different views, all of them once before any comes again; a function of step and seed alone."""
+    """`count` views, all of them once before any comes again; a function of step and seed alone.
+
+    Where all were drawn in the middle of a draw, its rest may hold a view of its beginning again.
+    """
     if count >= len(views):
         return list(views)
     return [views[i] for i in _order(len(views), step * count, count, seed)]

@@ -4,12 +4,13 @@ With densities σ_i = α Ψ_β(−f_i), α = 1/β, and lengths δ_i = t_{i+1} �
 
     Ô(t_k) = 1 − exp(−R̂(t_k)),   R̂(t_k) = Σ_{i<k} δ_i σ_i,
 
-and its error is bounded by
+and its error anywhere between t_k and t_{k+1} is bounded by
 
-    |O − Ô|(t_k) ≤ B(t_k) = exp(−R̂(t_k)) (exp(Ê(t_k)) − 1),   Ê(t_k) = α/(4β) Σ_{i<k} δ_i² exp(−d*_i / β),
+    |O − Ô| ≤ B_k = exp(−R̂(t_k)) (exp(Ê(t_{k+1})) − 1),   Ê(t_k) = α/(4β) Σ_{i<k} δ_i² exp(−d*_i / β),
 
-where d*_i is the least distance that the surface can have from the i-th interval. A larger β has a smaller
-bound, so where the wanted β is out of reach, the least β₊ is taken by which B ≤ ε.
+where d*_i is the least distance that the surface can have from the i-th interval: what is opaque so far
+counts from the interval's start, the error to its end. A larger β has a smaller bound, so where the wanted β
+is out of reach, the least β₊ is taken by which all B ≤ ε.
 """
 
 import math
@@ -61,16 +62,17 @@ def opacity_bound(
     lengths: Float[Tensor, "n j"],
     beta: Float[Tensor, "n 1"],
 ) -> Float[Tensor, "n j"]:
-    """B at the end of every interval, eq. 11-13 there.
+    """B of every interval, eq. 11-14 there.
 
     Args:
         least: d* of the intervals.
         lengths: δ.
         beta: of each ray.
     """
-    optical = (lengths * laplace_density(distance[:, :-1], beta)).cumsum(dim=1)
+    thickness = lengths * laplace_density(distance[:, :-1], beta)
+    before = thickness.cumsum(dim=1) - thickness
     error = (lengths.square() * torch.exp(-least / beta)).cumsum(dim=1) / (4 * beta.square())
-    return torch.exp(-optical) * torch.expm1(error.clamp(max=15.0))
+    return torch.exp(-before) * torch.expm1(error.clamp(max=15.0))
 
 
 @torch.no_grad()

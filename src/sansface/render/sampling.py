@@ -135,16 +135,6 @@ def around(
     return start[:, None] + length[:, None] * share, (length / samples)[:, None].expand(-1, samples)
 
 
-def everywhere(
-    origins: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"], samples: int
-) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """Midpoints of equal strata all the way through the cube: dense quadrature, the oracle of `around`."""
-    near, far = through_cube(origins, directions)
-    share = (torch.arange(samples, device=origins.device) + 0.5) / samples
-    length = far - near
-    return near[:, None] + length[:, None] * share, (length / samples)[:, None].expand(-1, samples)
-
-
 def _first_crossing(f: Tensor) -> tuple[Tensor, Tensor]:
     """Index before the first change from outside to inside, and whether there is one."""
     change = (f[:, :-1] > 0) & (f[:, 1:] <= 0)

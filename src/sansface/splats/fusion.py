@@ -98,4 +98,4 @@ def around(count: int, side: int) -> list[Camera]:
     toward = np.stack([radius * np.cos(turn), height, radius * np.sin(turn)], axis=1)
     # Which way is up does not matter, if only it is not along the view.
     ups = np.eye(3)[np.abs(toward).argmin(axis=1)]
-    return [looking(DISTANCE * d, np.zeros(3), up, 1.0, side) for d, up in zip(toward, ups, strict=True)]
+    return [looking(DISTANCE * d, np.zeros(3), up, side) for d, up in zip(toward, ups, strict=True)]

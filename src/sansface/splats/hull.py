@@ -6,6 +6,7 @@ import torch
 from sansface.reconstruct.supervision import Supervision, View
 from sansface.splats.splats import Splats
 from sansface.surface import Mesh, extract, largest_component
+from sansface.surface.even import even_points
 
 CELLS = 64
 """Along the edge of the cube, as many as a picture has pixels."""
@@ -39,16 +40,11 @@ def splats_on(mesh: Mesh, count: int, degree: int, colour: np.ndarray, generator
     Args:
         colour: (3,) sRGB of all of them.
     """
-    share = torch.from_numpy(mesh.areas).double()
-    face = torch.multinomial(share, count, replacement=True, generator=generator).numpy()
-    a, b = torch.rand((2, count), generator=generator).double().numpy()
-    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
-    corners = mesh.triangles[face]
-    weights = np.stack([1 - a - b, a, b], axis=1)
-    centres = np.einsum("nk,nkd->nd", weights, corners)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    centres, face = even_points(mesh, count, np.random.default_rng(seed))
     arrays = centres, mesh.face_normals[face], colour
     where, normals, tint = (torch.from_numpy(np.asarray(array, dtype=np.float32)) for array in arrays)
-    scale = SPREAD * float(share.sum() / count) ** 0.5
+    scale = SPREAD * float(mesh.areas.sum() / count) ** 0.5
     return Splats(where, normals, scale, SOLID, tint, degree, generator)
 
 

@@ -36,7 +36,7 @@ class Fit:
         name: of descriptor and model.
         strength: of the regularisation, the best one on photographs left out.
         left_out: (n, people) standardised scores of the gallery's photographs, each left out of its own fit;
-            NaN for the only photograph of a person.
+            of the only photograph of a person NaN by discriminants, and of no use by the others.
         scores: (m, people) standardised scores of the probes.
     """
 
@@ -54,17 +54,11 @@ class Named:
         fits: all models on all descriptors.
         weights: (fits,) ≥ 0, each one's share in `scores`.
         scores: (m, people) float64 logarithms of probabilities, calibrated on photographs left out.
-        left_out: (n, people) the same of the gallery's photographs.
     """
 
     fits: tuple[Fit, ...]
     weights: np.ndarray
     scores: np.ndarray
-    left_out: np.ndarray
-
-    def mean(self) -> np.ndarray:
-        """(m, people): the plain mean of all models' standardised scores, for comparison."""
-        return np.mean([fit.scores for fit in self.fits], axis=0)
 
 
 def name_people(
@@ -111,7 +105,6 @@ def weighed(fits: Sequence[Fit], labels: np.ndarray) -> Named:
         tuple(fits),
         weights,
         log_posteriors(np.stack([fit.scores for fit in fits]), weights),
-        log_posteriors(np.stack([fit.left_out for fit in fits]), weights),
     )
 
 

@@ -44,6 +44,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "noise 1": {"noise": 1.0},
     "resolution 32": {"resolution": 32},
     "resolution 16": {"resolution": 16},
+    "strict, 32 pixels": {"share": Share.OUTLINE, "resolution": 32},
+    "strict, 16 pixels": {"share": Share.OUTLINE, "resolution": 16},
 }
 """Name to what differs from the defaults of `ProtectSettings`."""
 MARKS = ("1", "2", "+", "x", "3")

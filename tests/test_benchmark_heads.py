@@ -47,7 +47,8 @@ def test_colours_lie_where_they_should(shared_assets):
         assert ((one.colour > 0) & (one.colour < 1)).all()
 
 
-@pytest.mark.parametrize("style", [1, *(pytest.param(style, marks=pytest.mark.slow) for style in (4, 8))])
+@pytest.mark.slow  # hair grows one lock at a time
+@pytest.mark.parametrize("style", [1, 4, 8])
 def test_hair_is_geometry(shared_assets, style):
     model = load_head_model()
     bare, haired = heads.sit(model, heads.SITTERS[style])[0], heads.sit(model, heads.SITTERS[style])[-1]

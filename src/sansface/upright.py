@@ -26,7 +26,7 @@ def up_direction(cameras: Sequence[Camera]) -> np.ndarray:
         return level
     length = float(np.linalg.norm(upward))
     if length < LEVEL and values[2] > 1 - LEVEL:
-        return axes[:, 2] * -np.sign(across.mean(axis=0) @ axes[:, 2])
+        return axes[:, 2] * -np.copysign(1.0, across.mean(axis=0) @ axes[:, 2])
     return upward / length if length > 0 else level
 
 

@@ -195,8 +195,9 @@ def test_reconstruct_writes_other_formats_and_fewer_faces(bundle, tmp_path, say,
     assert not (tmp_path / "out" / "mesh.stl").exists()
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_ctrl_c_leaves_a_head_and_resume_ends_as_if_undisturbed(
-    bundle, head, tmp_path, monkeypatch, say, refused
+    bundle, head, tmp_path, monkeypatch, say, refused, name
 ):
     words = ["reconstruct", bundle, "-o", tmp_path / "out", *QUICK]
     whole = cli.reconstruct.progress_bar
@@ -208,7 +209,7 @@ def test_ctrl_c_leaves_a_head_and_resume_ends_as_if_undisturbed(
             def told(done, note="", seconds_left=None):
                 show(done, note, seconds_left)
                 if note.startswith("stage 2, step 2/"):
-                    signal.raise_signal(signal.SIGINT)
+                    signal.raise_signal(getattr(signal, name))
 
             yield told
 

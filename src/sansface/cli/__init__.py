@@ -117,13 +117,18 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def _clearing_up() -> Iterator[None]:
-    """Being told to end is an exception, as Ctrl-C is: what is half written, and may show people, is removed.
+    """Being told to end is as Ctrl-C: what is half written, and may show people, is removed.
 
-    Whoever has a way of his own to end, such as the server, sets it over this one.
+    Who listens to Ctrl-C himself, as a training that ends after a whole step, is told as by Ctrl-C. Whoever
+    has a way of his own to end, such as the server, sets it over this one.
     """
 
     def end(number: int, frame: Any) -> None:
-        raise Ended(number)
+        listener = signal.getsignal(signal.SIGINT)
+        if callable(listener) and listener is not signal.default_int_handler:
+            listener(number, frame)
+        else:
+            raise Ended(number)
 
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -170,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SansfaceError as error:
         return _failed(str(error))
     except Ended as end:
-        return _failed("told to end; what was half done is removed.", 128 + end.signal)
+        return _failed("told to end before it was done.", 128 + end.signal)
     except KeyboardInterrupt as stop:
         return _failed(str(stop) or "interrupted.", 130)
     except BrokenPipeError:

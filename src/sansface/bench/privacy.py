@@ -50,6 +50,8 @@ WAYS: dict[str, dict[str, Any]] = {
 """Name to what differs from the defaults of `ProtectSettings`."""
 MARKS = ("1", "2", "+", "x", "3")
 """Of each attacker in the figure."""
+CLOSE = (0.08, 4.0)
+"""Two dots are where one name would lie over the other: natural logarithm across, per cent up."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,7 @@ def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> 
     drawing = plt.Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = drawing.subplots()
     attackers, labelled = attackers_of(found), set[str]()
+    named: list[tuple[float, float]] = []
     for way in dict.fromkeys(leak.way for leak in found):
         mine = [leak.single for leak in found if leak.way == way]
         ratios = [
@@ -234,7 +237,11 @@ def figure(found: Sequence[Leak], scores: dict[str, dict[str, list[float]]]) -> 
         if ratios:
             place = float(np.mean(ratios)), 100 * float(np.mean(known)) if known else 0.0
             axes.plot(*place, "o", color="C3" if way in PRESETS else "C0")
-            axes.annotate(way, place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+            across, up = CLOSE
+            near = any(abs(np.log(x / place[0])) < across and abs(y - place[1]) < up for x, y in named)
+            side = {"xytext": (-5, -3), "ha": "right", "va": "top"} if near else {"xytext": (4, 4)}
+            axes.annotate(way, place, textcoords="offset points", fontsize=8, **side)
+            named.append(place)
             for mark, one in zip(MARKS, attackers, strict=False):
                 rates = [leak.each[one] for leak in found if leak.way == way and one in leak.each]
                 if rates:

@@ -290,6 +290,7 @@ def test_the_shipped_head_stands_where_the_model_does(model):
         assert np.percentile(away, 95) < 3.0
 
 
+@pytest.mark.slow
 def test_moving_the_shipped_heads_identity_leaves_its_expression(model):
     """And a fit to the linear model's own places finds its codes, but for what the priors take."""
     head, refit, surfaces = load_neural_head(), Refit(model), Surfaces(model)

@@ -53,11 +53,11 @@ sys.exit(main(sys.argv[1:]))
 class Workers(Service):
     """With workers as processes of their own."""
 
-    def worker(self, *more: str, steps: int = 150) -> subprocess.Popen:
+    def worker(self, *more: str, steps: int = 90) -> subprocess.Popen:
         words = ["worker", "--data", str(self.folder), "--device", "cpu", "--threads", "1", "--lease", "4"]
         return self.child([*words, *more], steps)
 
-    def child(self, words: list[str], steps: int = 150) -> subprocess.Popen:
+    def child(self, words: list[str], steps: int = 90) -> subprocess.Popen:
         code = CHILD.format(tests=str(Path(__file__).parent), steps=steps)
         environment = os.environ | self.environment | {"OMP_NUM_THREADS": "1"}
         with open(self.folder / "steps", "a") as steps_said, open(self.folder / "log", "a") as log:

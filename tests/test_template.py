@@ -535,7 +535,7 @@ def test_what_is_smooth_is_the_change_from_the_template():
     torch.testing.assert_close(field.now().smoothness(rng), plain.now().smoothness(rng))
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", ["grid", pytest.param("mlp", marks=pytest.mark.slow)])
 def test_a_run_from_a_template_resumes_exactly_and_with_no_other_template(tmp_path, field, monkeypatch):
     config = small_config(2, 5, field=field, distance_rate=1e-3)  # more would undo a network in a step
     monkeypatch.setitem(mlp.BEGINNING, "steps", 150)

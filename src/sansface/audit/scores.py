@@ -195,10 +195,10 @@ def equal_error(
     people, who = np.unique(np.concatenate([probes, enrolled]), return_inverse=True)
     row, column = (part.ravel() for part in np.broadcast_arrays(who[: len(probes), None], who[len(probes) :]))
     same = row == column
-    value = equal_error_rate(similar.ravel()[same], similar.ravel()[~same])
-    steps, drawn = _Steps(similar.ravel()), []
     if same.all() or not same.any():
         raise ValueError("pairs of one person, or of different people, are missing")
+    value = equal_error_rate(similar.ravel()[same], similar.ravel()[~same])
+    steps, drawn = _Steps(similar.ravel()), []
     while len(drawn) < draws:
         often = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
         genuine, different = np.where(same, often[row], 0), np.where(same, 0, often[row] * often[column])

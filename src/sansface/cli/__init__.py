@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: the words after `sansface`; None takes them from the process.
     Returns the exit code: 0, 1 for an error that was said in one sentence on stderr, 2 for a command that
     does not exist so, 3 for findings of a check, 130 after Ctrl-C, 143 or 129 where it was told to end or its
-    terminal was closed, 141 where nobody reads the output any more.
+    terminal was closed (130 in a training, see `_clearing_up`), 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):

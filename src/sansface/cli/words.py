@@ -54,11 +54,8 @@ def check_no_original(places: Sequence[Path], photographs: Sequence[Path]) -> No
     Raises:
         SansfaceError: one does.
     """
-    originals = {path.resolve() for path in photographs}
     for place in places:
-        if place.resolve() in originals or (
-            place.exists() and any(path.exists() and place.samefile(path) for path in photographs)
-        ):
+        if place.exists() and any(path.exists() and place.samefile(path) for path in photographs):
             raise SansfaceError(
                 f"{place} is one of the photographs and would be lost; give another name or folder."
             )

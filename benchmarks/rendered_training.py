@@ -19,9 +19,8 @@ import cv2
 import numpy as np
 import torch
 
-from sansface.audit.attackers.distillation import DistillationSettings, distil, embed
+from sansface.audit.attackers.distillation import DistillationSettings, distil
 from sansface.audit.attackers.inversion import InversionSettings, invert, train
-from sansface.audit.attackers.linear import directions
 from sansface.audit.kept import Kept
 from sansface.audit.people import STANDARD, read_people
 from sansface.audit.protected import protected
@@ -39,7 +38,7 @@ from sansface.heads.trace import srgb
 from sansface.progress import progress_bar
 from sansface.protect.pipeline import ProtectSettings
 from sansface.recognise.align import Placing
-from sansface.recognise.registry import recogniser
+from sansface.recognise.onnx import edgeface, mobilefacenet
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 256
@@ -104,7 +103,8 @@ def main() -> None:
     os.environ.setdefault("SANSFACE_ASSETS", str(shared))
 
     kept, rng = Kept(options.kept), np.random.default_rng(options.seed)
-    recognisers = [recogniser("edgeface"), recogniser("mobilefacenet")]
+    teacher = mobilefacenet()
+    recognisers = [edgeface(), teacher]
     fine, clear = finer(STANDARD), recognisers[0].placing
     with progress_bar("reading people") as show:
         people = read_people(options.photos, (clear, STANDARD, fine), progress=show, kept=kept)
@@ -112,21 +112,12 @@ def main() -> None:
     modulus = protected(people.crops[STANDARD], ProtectSettings(), rng)
     made = kept.arrays(
         "rendered",
-        {"heads": options.heads, "placings": [fine, clear], "seed": options.seed},
-        lambda: heads(options.heads, (fine, clear), options.seed),
+        {"heads": options.heads, "placings": [fine], "seed": options.seed},
+        lambda: heads(options.heads, (fine,), options.seed),
     )
     known = {one.name: one.embed(people.crops[clear]) for one in recognisers}
-    # Each kind about its own mean: what tells a rendering from a photograph tells nobody from another.
-    goals = {
-        "photographs": [directions(known[one.name][parts.training]) for one in recognisers],
-        "rendered": [directions(one.embed(made["1"] / np.float32(255))) for one in recognisers],
-    }
     pictures = {"photographs": coded(people.crops[fine][parts.training]), "rendered": made["0"]}
     times = max(1, round(options.heads / len(parts.training)))  # so that both come as often
-    goals["both"] = [
-        np.concatenate([*[a] * times, b])
-        for a, b in zip(goals["photographs"], goals["rendered"], strict=True)
-    ]
     pictures["both"] = np.concatenate([*[pictures["photographs"]] * times, pictures["rendered"]])
 
     owners, asked = people.labels[parts.enrolled], people.labels[parts.probe]
@@ -142,20 +133,22 @@ def main() -> None:
         generator = torch.Generator().manual_seed(options.seed)
         if options.student:
             settings = DistillationSettings(steps=options.student)
-            place, said = kept.training(
-                "student", {"learnt": pictures[name], "goal": goals[name], "settings": settings}
-            )
-            goal = torch.from_numpy(np.concatenate(goals[name], axis=1).astype(np.float32))
+            place, said = kept.training("student", {"learnt": pictures[name], "settings": settings})
             with progress_bar(f"{name}: student") as show:
                 student = distil(
-                    examples, goal, STANDARD.side, protect, settings, generator, place, said,
-                    lambda done, loss, show=show: show(done),
+                    examples, STANDARD.side, STANDARD.eyes, teacher, protect, settings, generator,
+                    place, said, lambda done, loss, show=show: show(done),
                 )  # fmt: skip
             probes, gallery = (
-                embed(student, torch.from_numpy(modulus[part]))[0].cpu().numpy()
-                for part in (parts.probe, parts.enrolled)
+                student.embed(one)["embedding"] + student.embed(one[:, :, ::-1].copy())["embedding"]
+                for one in (modulus[parts.probe], modulus[parts.enrolled])
             )
-            cells += [named(probes, gallery), f"{time.perf_counter() - began:.0f} s"]
+            clear_gallery = student.about(known[teacher.name][parts.enrolled])
+            cells += [
+                named(probes, clear_gallery),
+                named(probes, gallery),
+                f"{time.perf_counter() - began:.0f} s",
+            ]
         if options.steps:
             settings, began = InversionSettings(steps=options.steps), time.perf_counter()
             place, said = kept.training("inversion", {"learnt": pictures[name], "settings": settings})

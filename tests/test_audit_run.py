@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from onnx_files import residual
 from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.integration import IntegrationSettings
 from sansface.audit.attackers.inversion import InversionSettings
@@ -27,6 +28,7 @@ from sansface.errors import SansfaceError
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.recognise.align import Placing
+from sansface.recognise.onnx import OnnxRecogniser
 from small import ball_bundle
 
 EVALUATED, EACH, SINGLES = 8, 10, 60
@@ -75,6 +77,7 @@ def found(
     attackers: tuple[str, ...] = ("naive", "parrot"),
     trained=None,
     student=None,
+    recognisers=(),
     **protection,
 ):
     settings = AuditSettings(
@@ -84,9 +87,8 @@ def found(
         search=IntegrationSettings(restarts=1, grids=(1,), steps=3),
     )
     rng = np.random.default_rng(0)
-    return audit(
-        crowd(own), [Small()], ProtectSettings(**protection), PLACED, rng, settings, kept=Kept(trained)
-    )
+    used = [Small(), *recognisers]
+    return audit(crowd(own), used, ProtectSettings(**protection), PLACED, rng, settings, kept=Kept(trained))
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +179,25 @@ def test_the_same_seed_gives_the_same_audit(usual):
 
 
 def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_path, monkeypatch):
-    folder, student = tmp_path / "mine", DistillationSettings(steps=4, batch=8, width=4)
-    result = found(attackers=ATTACKERS, trained=folder, student=student)
+    folder, weights = tmp_path / "mine", tmp_path / "pupil.onnx"
+    weights.write_bytes(residual(channels=16, embedding=32))
+    pupil = OnnxRecogniser(weights, mean=0.0, scale=1.0)
+    whole = {
+        "attackers": ATTACKERS,
+        "trained": folder,
+        "student": DistillationSettings(steps=4, batch=8),
+        "recognisers": [pupil],
+    }
+    result = found(**whole)
     assert [attack.attacker for attack in result.attacks] == [
-        *("naive", "naive", "outlines", "outlines", *["parrot"] * 4, "reverse", "reverse", "search")
+        *["naive"] * 4, *["outlines"] * 2, *["parrot"] * 5, *["reverse"] * 4, *["search"] * 2
+    ]  # fmt: skip
+    with_what = [attack.with_what for attack in result.attacks if attack.attacker == "parrot"]
+    assert with_what[0] == "linear models, layers of pupil, a student"
+    assert with_what[1].startswith("the same, all pictures")
+    assert with_what[3:] == [
+        "a student of pupil, clear gallery",
+        "a student of pupil, the gallery protected",
     ]
     written = {path.name: path.read_bytes() for path in folder.iterdir()}
     kinds = {name.partition("-")[0] for name in written}
@@ -191,9 +208,10 @@ def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_pa
 
     with monkeypatch.context() as patched:
         patched.setattr(Small, "embed", again)
+        patched.setattr(pupil, "embed", again)
         patched.setattr("sansface.audit.attempts.train", again)
         patched.setattr("sansface.audit.attempts.distil", again)
-        assert found(attackers=ATTACKERS, trained=folder, student=student).as_dict() == result.as_dict()
+        assert found(**whole).as_dict() == result.as_dict()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
     # Another protection is attacked anew, by the same people's embeddings.
     assert found(attackers=("reverse",), trained=folder, blur=1.0).as_dict() != result.as_dict()

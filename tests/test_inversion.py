@@ -6,7 +6,7 @@ import torch
 
 from blobs import SIDE, blobs, shown
 from sansface.audit.attackers.inversion import InversionSettings, invert, train
-from sansface.audit.attackers.training import augmented
+from sansface.audit.attackers.training import Example, TrainingSettings, augmented, learn
 from sansface.audit.likeness import likeness
 from sansface.audit.sigma import coded, protecting, sigma
 from sansface.errors import SansfaceError
@@ -116,15 +116,40 @@ def test_faces_of_the_wrong_size_are_refused():
         train(blobs(2), 24, protect, SMALL, torch.Generator())
 
 
-def test_unchanged_pictures_are_only_mirrored_and_reduced():
+def test_unchanged_pictures_are_only_mirrored():
     still = InversionSettings(**STILL)
-    fine = blobs(8).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    result = augmented(fine, SIDE, still, torch.Generator().manual_seed(0))
+    result = augmented(blobs(8), SIDE, still, torch.Generator().manual_seed(0))
     as_it_is = (result - blobs(8)).abs().amax(dim=(1, 2, 3)) < 1e-3
     mirrored = (result - blobs(8).flip(3)).abs().amax(dim=(1, 2, 3)) < 1e-3
     assert (as_it_is | mirrored).all()
     assert as_it_is.any()
     assert mirrored.any()
+
+
+def test_what_is_shown_in_a_step_belongs_together():
+    """Reduced pictures are the means of the fine ones, and blends of two at the share asked for."""
+    fine = blobs(8).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    seen: list[Example] = []
+    for blend in (0.0, 1.0):
+        settings = TrainingSettings(steps=1, batch=6, blend=blend, **STILL)
+        network = torch.nn.Linear(1, 1)
+
+        def loss_of(example: Example, network=network) -> torch.Tensor:
+            seen.append(example)
+            return network.weight.sum()
+
+        learn(network, fine, SIDE, protect, settings, loss_of, seed=0)
+    for example in seen:
+        torch.testing.assert_close(example.clear, torch.nn.functional.avg_pool2d(example.fine, 2))
+        assert torch.equal(example.protected, protect(example.clear, torch.Generator()))
+    either = [blobs(8), blobs(8).flip(3)]
+    nearest = [
+        min(float((picture - one).abs().max()) for all_ in either for one in all_)
+        for example in seen
+        for picture in example.clear
+    ]
+    assert max(nearest[:6]) < 1e-3
+    assert np.median(nearest[6:]) > 0.02
 
 
 def test_changed_pictures_are_others_but_not_quite():

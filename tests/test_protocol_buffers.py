@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sansface.recognise.protocol_buffers import fields, first, messages, written
+from sansface.recognise.protocol_buffers import fields, first, messages, numbers, written
 
 NUMBERS = st.integers(1, 2**29 - 1)
 PARTS = st.lists(st.tuples(NUMBERS, st.binary(max_size=300)), max_size=6)
@@ -31,6 +31,17 @@ def test_every_wire_type_has_its_length():
     assert [bytes(field.message) for field in read[1:]] == [b"abcd", b"abcdefgh", b"hi"]
     with pytest.raises(ValueError, match="not a message"):
         _ = read[0].message
+
+
+def test_whole_numbers_are_read_one_by_one_and_packed():
+    """Field 4 is 3, 270, 86942, as the format's own documentation packs them."""
+    (packed,) = fields(b"\x22\x06\x03\x8e\x02\x9e\xa7\x05")
+    assert numbers(packed) == [3, 270, 86942]
+    (one,) = fields(b"\x08\x96\x01")
+    assert numbers(one) == [150]
+    (broken,) = fields(b"\x22\x01\x8e")
+    with pytest.raises(IndexError):
+        numbers(broken)
 
 
 @given(PARTS.filter(len), st.data())

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from sansface.audit.attackers.descriptors import describe
-from sansface.audit.attackers.distillation import DistillationSettings, Student, distil, embed
+from sansface.audit.attackers.distillation import DistillationSettings, Student, distil
 from sansface.audit.attackers.integration import IntegrationSettings, integrate
 from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
 from sansface.audit.attackers.layers import InnerLayers, describe_layers, layers_of
-from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.naive import SHOWN, as_pictures, naive
 from sansface.audit.attackers.outlines import describe_outlines
 from sansface.audit.attackers.parrot import name_people, weighed
+from sansface.audit.attackers.teachable import teachable
 from sansface.audit.kept import Kept
 from sansface.audit.scores import by_person, similarities
 from sansface.audit.sigma import protecting
@@ -29,8 +29,9 @@ from sansface.audit.split import LEAST
 from sansface.errors import SansfaceError
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
-from sansface.recognise.align import Placing
-from sansface.recognise.recogniser import Recogniser
+from sansface.recognise.align import EYES, SIDE, Placing
+from sansface.recognise.onnx import OnnxRecogniser
+from sansface.recognise.recogniser import Recogniser, known_by
 
 ATTACKERS: tuple[str, ...] = ("naive", "outlines", "parrot", "reverse", "search")
 """In the order of what they cost."""
@@ -51,7 +52,7 @@ class AuditSettings:
 
     attackers: tuple[str, ...] = ("naive", "parrot", "reverse")
     least: int = LEAST  # photographs from which on a person is attacked
-    student: DistillationSettings | None = field(default_factory=lambda: DistillationSettings(steps=300))
+    student: DistillationSettings | None = field(default_factory=DistillationSettings)
     inversion: InversionSettings = field(default_factory=lambda: InversionSettings(steps=1400))
     search: IntegrationSettings = SEARCH
 
@@ -71,7 +72,6 @@ class Attempts:
     Attributes:
         recognisers: as they are, of different names.
         clear: of each recogniser (m, d) embeddings of the clear photographs enrolled.
-        taught: of each recogniser (t, d) embeddings of the clear photographs of others.
         owners: (m,) whose the photographs enrolled are.
         enrolled: (draws, m, h, w) float32, those protected; more than once where that draws at random.
         probes: (n, h, w) float32, protected; of whom, enrolled or not, nobody here knows.
@@ -88,7 +88,6 @@ class Attempts:
 
     recognisers: Sequence[Recogniser]
     clear: Mapping[str, np.ndarray]
-    taught: Mapping[str, np.ndarray]
     owners: np.ndarray
     enrolled: np.ndarray
     probes: np.ndarray
@@ -114,7 +113,7 @@ class Attempts:
         efforts = {
             "naive": {},
             "outlines": {"outlines": self.outlines},
-            "parrot": {"taught": self.taught, "student": self.settings.student},
+            "parrot": {"student": self.settings.student},
             "reverse": {"inversion": self.settings.inversion},
             "search": {"inversion": self.settings.inversion, "search": self.settings.search},
         }
@@ -147,9 +146,10 @@ class Attempts:
             raise SansfaceError("the bundle shares no outlines to attack; leave that attacker out.")
         self.progress(0.1, "outlines")
         layers, described = layers_of(self.recognisers), []
+        eyes = EYES * self.placed.side / SIDE  # the whole picture: what tells people apart is around the face
         for outlines in self.outlines:
             both = _mirrored(outlines)
-            found = describe_outlines(both) | describe_layers(layers, both, self.placed.eyes)
+            found = describe_outlines(both) | describe_layers(layers, both, eyes)
             described.append(_with_mirror_images(found))
         owners = np.unique(self.owners, return_inverse=True)[1]
         rng = np.random.default_rng(self.seeds["outlines"])
@@ -159,7 +159,7 @@ class Attempts:
     def parrot(self) -> Scores:
         """Linear models on descriptors; a student; and the models with the student's descriptors besides."""
         layers = layers_of(self.recognisers)
-        student = None if self.settings.student is None else self._student(self.settings.student)
+        name, student = self._student() or ("", None)
         self.progress(0.3, "parrot")
         every = [self._described(pictures, layers, student) for pictures in self.enrolled]
         gallery = {name: np.concatenate([one[name] for one in every], axis=1) for name in every[0]}
@@ -171,10 +171,14 @@ class Attempts:
             return {learnt: everything.scores}
         without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
         said, asked = (one[f"{STUDENT}'s embedding"].mean(axis=1) for one in (gallery, probes))
+        of_clear = {"clear gallery": student.about(self.clear[name]), "the gallery protected": said}
         return {
-            learnt: without.scores,
             f"{learnt}, {STUDENT}": everything.scores,
-            f"{STUDENT}, the gallery protected": by_person(similarities(asked, said), self.owners)[0],
+            learnt: without.scores,
+            **{
+                f"{STUDENT} of {name}, {what}": by_person(similarities(asked, known), self.owners)[0]
+                for what, known in of_clear.items()
+            },
         }
 
     def reverse(self) -> Scores:
@@ -227,24 +231,29 @@ class Attempts:
                 found[name] = by_person(similarities(asked, embeddings), self.owners)[0]
         return found
 
-    def _student(self, settings: DistillationSettings) -> Student:
-        """Taught on others alone: of pictures that it was taught it says more than of probes, and the linear
-        models would believe it too much."""
-        generator = torch.Generator().manual_seed(self.seeds["parrot"])
-        place, known_by = self._training(
-            "student", taught=self.taught, settings=settings, seed=self.seeds["parrot"]
+    def _student(self) -> tuple[str, Student] | None:
+        """Of the first recogniser that can be taught, with its name."""
+        able = (one for one in self.recognisers if isinstance(one, OnnxRecogniser) and teachable(one))
+        one, settings = next(able, None), self.settings.student
+        if one is None or settings is None:
+            return None
+        seed = self.seeds["parrot"]
+        place, known = self._training(
+            "student", recogniser=known_by(one), placed=self.placed, settings=settings, seed=seed
         )
-        return distil(
+        student = distil(
             self._clear(),
-            torch.from_numpy(np.concatenate([directions(one) for one in self.taught.values()], axis=1)),
             self.placed.side,
+            self.placed.eyes,
+            one,
             protecting(self.protection),
             settings,
-            generator,
+            torch.Generator().manual_seed(seed),
             place,
-            known_by,
+            known,
             lambda done, loss: self.progress(0.1 + 0.2 * done, "parrot, teaching a student"),
         )
+        return one.name, student
 
     @cached_property
     def _inverter(self) -> Inverter:
@@ -275,9 +284,8 @@ class Attempts:
         """Name to (n, 2, d): of pictures and their mirror images."""
         both = _mirrored(pictures)
         found = describe(both) | describe_layers(layers, both, self.placed.eyes)
-        said = () if student is None else embed(student, torch.from_numpy(both))
-        for name, values in zip(("embedding", "features"), said, strict=False):
-            found[f"{STUDENT}'s {name}"] = values.cpu().numpy()
+        said = {} if student is None else student.embed(both)
+        found |= {f"{STUDENT}'s {name}": values for name, values in said.items()}
         return _with_mirror_images(found)
 
 

@@ -39,10 +39,9 @@ from sansface.recognise.recogniser import Recogniser, known_by
 
 EYES = 11 / 64
 """Pixels between the eyes, of the picture's side, where a whole head fills it."""
-FINER = 2
-"""A network learns from pictures with so many pixels a side of each one, to be moved and then reduced."""
-FINEST = 128
-"""Pixels of a side from which on it does without."""
+FINE = 128
+"""Networks learn from pictures of so many pixels a side, if the protected have fewer, to be moved and then
+reduced."""
 NOTHING = (
     "Of a sensitive photograph nothing is in the bundle but its camera, so there is no picture of a face to "
     "attack; what neutral photographs tell is in docs/audit.md."
@@ -201,7 +200,7 @@ def placing(protection: ProtectSettings, eyes: float | None = None) -> Placing:
 
 def finer(placed: Placing) -> Placing:
     """How the faces lie that networks learn from."""
-    times = FINER if placed.side * FINER <= FINEST else 1
+    times = max(1, FINE // placed.side)
     return Placing(times * placed.side, times * placed.eyes)
 
 
@@ -261,7 +260,6 @@ def audit(
     attempts = Attempts(
         recognisers=recognisers,
         clear={name: known[parts.enrolled] for name, known in clear.items()},
-        taught={name: known[parts.training] for name, known in clear.items()},
         owners=people.labels[parts.enrolled],
         enrolled=np.stack(enrolled),
         probes=modulus[asked],

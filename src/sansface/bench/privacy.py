@@ -111,7 +111,7 @@ def leaks(
         def attack(way: str = way, seed: int = seed, protection: ProtectSettings = protection) -> Leak:
             if protection.share is Share.CAMERA:
                 return Leak(way, seed, None, None, None, None, None, None)
-            settings = AuditSettings(applicable(attackers, protection), student=None)
+            settings = AuditSettings(applicable(attackers, protection))
             placed = placing(protection)
             read = people(placed, protection.share is Share.OUTLINE)
             rng = np.random.default_rng(seed)

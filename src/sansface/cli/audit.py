@@ -38,7 +38,8 @@ class Audit:
     steps: int = 1400
     """Of the reverse attacker's training."""
     student: int = 300
-    """Steps in which the parrot teaches a student; 0 for none."""
+    """Steps in which the parrot teaches a copy of a recogniser to read protected faces, the first one named
+    that is a network of convolutions; 0 for none."""
     eyes: float | None = None
     """Pixels between the eyes in a protected picture; else as where a whole head fills it."""
     photographs: int = 10

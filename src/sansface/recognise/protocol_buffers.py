@@ -76,6 +76,21 @@ def first(message: Message, number: int) -> memoryview:
     raise ValueError(f"no field {number}")
 
 
+def numbers(field: Field) -> list[int]:
+    """The whole numbers of a field: one, or several packed.
+
+    Raises:
+        IndexError: the last one is cut short.
+    """
+    if isinstance(field.value, int):
+        return [field.value]
+    result, at = [], 0
+    while at < len(field.value):
+        value, at = _varint(field.value, at)
+        result.append(value)
+    return result
+
+
 def written(number: int, value: Message) -> bytes:
     """A field of bytes."""
     return _number(number << 3 | 2) + _number(len(value)) + bytes(value)

@@ -1,19 +1,18 @@
 """Parrot, distillation: a student that sees protected faces only, taught what a recogniser says of the clear
 ones.
 
-The student is a small residual network. It learns from clear faces of anybody, protected by the attacker
+The student begins as the recogniser itself. It learns from clear faces of anybody, protected by the attacker
 himself, by
 
-    L = 1 − mean cos(student(σ(c)), recogniser(c));
+    L = 1 − mean cos(student(σ(c)) − m, recogniser(c) − m) + λ (1 − mean cos(layers of σ(c), layers of c)),
 
-nobody's name is needed. What it then says of protected pictures is compared with what it, or the recogniser,
-says of a gallery; and its features are a descriptor for the linear models (`parrot`).
+m being the recogniser's mean over those faces, and each place of a layer a vector of its own: few faces have
+many places. Nobody's name is needed. What it then says of protected pictures is compared with what the
+recogniser says of a clear gallery, or itself of a protected one; and its layers are descriptors for the
+linear models (`parrot`).
 
-It should be taught on others than the gallery. On LFW, taught 300 steps on 166 strangers and on the gallery,
-models of what it says named 60 % of the gallery's photographs left out and 41 % of the probes: believed too
-much, it lowered a parrot of our own descriptors from 70.8 to 64.0 %. Taught on the strangers alone it names
-33 %, and the parrot with layers goes from 82.8 to 81.8 %: more strangers are what it lacks. Rendered heads do
-not take their place (`benchmarks/rendered_training.py`).
+It is taught on others than the gallery: of pictures that it was taught it says more than of probes, and
+linear models would believe it too much.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,88 +20,83 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sansface.audit.attackers.layers import enlarged
+from sansface.audit.attackers.teachable import Teachable
 from sansface.audit.attackers.training import Example, Protection, TrainingSettings, drawn_seed, learn
+from sansface.recognise.align import EYES, SIDE
+from sansface.recognise.onnx import OnnxRecogniser
 from sansface.settings import at_least
 
 
 @dataclass(frozen=True)
 class DistillationSettings(TrainingSettings):
-    """How large the student is, and how it is taught."""
+    """How a student is taught."""
 
-    steps: int = 400
-    batch: int = 64
-    decay: float = 0.05
-    keep_every: int = 100
-    width: int = 24  # channels of the first layer; they double each time the picture halves
-    cover: float = 0.3  # largest side of the rectangle that covers a part of a picture, in the picture's
+    steps: int = 300
+    batch: int = 32
+    rate: float = 1e-3
+    decay: float = 0.01
+    blend: float = 0.5
+    keep_every: int = 50
+    layers: float = 1.0  # λ
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, width=1, cover=0)
+        at_least(self, batch=2, layers=0)
 
 
 class Student(nn.Module):
-    """Protected pictures to embeddings.
+    """Protected pictures to what a recogniser would say of the clear ones.
 
     Args:
-        numbers: of an embedding.
-        side: of the pictures, pixels.
-        width: channels of the first layer.
-        generator: draws the weights.
+        recogniser: as which it begins.
+        eyes: pixels between the eyes in a protected picture.
+
+    Raises:
+        SansfaceError: the recogniser's network cannot be taught.
     """
 
-    def __init__(self, numbers: int, side: int, width: int, generator: torch.Generator) -> None:
+    def __init__(self, recogniser: OnnxRecogniser, eyes: float) -> None:
         super().__init__()
-        widths = [width * 2**i for i in range(4)]
-        self.body = nn.Sequential(
-            nn.Conv2d(2, width, 5, stride=2, padding=2, bias=False),
-            nn.BatchNorm2d(width),
-            nn.PReLU(width),
-            *map(_Block, widths[:-1], widths[1:]),
-        )
-        self.squeeze = nn.Sequential(nn.Conv2d(widths[-1], width, 1, bias=False), nn.BatchNorm2d(width))
-        cells = -(-side // 2 ** len(widths))
-        self.head = nn.Linear(width * cells**2, numbers, bias=False)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, generator=generator)
+        self.network, self.eyes = Teachable(recogniser), eyes
+        # Of small pictures of many channels twice as fast.
+        self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        nobody = np.zeros((1, SIDE, SIDE, 3), np.float32)
+        self.centre = nn.Buffer(torch.zeros(recogniser.embed(nobody).shape[1]))
 
-    def features(self, pictures: Tensor) -> Tensor:
-        """(n, d) float32 of (n, h, w): what the last layer reads, a place for each patch of the face."""
-        return self.squeeze(self.body(_even(pictures))).flatten(1)
+    def forward(self, pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """(n, d) float32 of length 1, and the layers (n, c, h, w) by name, of (n, h, w) float32 ≥ 0."""
+        large = torch.from_numpy(enlarged(pictures.cpu().numpy(), self.eyes)).to(self.centre.device)
+        said, layers = self.network(large[:, None].expand(-1, 3, -1, -1))
+        return F.normalize(said - self.centre, dim=1), layers
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(n, numbers) float32 of length 1, of (n, h, w) float32 ≥ 0."""
-        return F.normalize(self.head(self.features(pictures)), dim=1)
+    @torch.no_grad()
+    def embed(self, pictures: np.ndarray, batch: int = 64) -> dict[str, np.ndarray]:
+        """What it says of protected pictures (n, h, w): its embedding of length 1, and signed square roots of
+        its layers' values; by name (n, d) float32."""
+        said: dict[str, list[Tensor]] = {}
+        for part in torch.from_numpy(pictures).split(batch):
+            embedding, layers = self(part)
+            roots = {name: value.sign() * value.abs().sqrt() for name, value in layers.items()}
+            for name, value in ({"embedding": embedding} | roots).items():
+                said.setdefault(name, []).append(value.flatten(1).cpu())
+        return {name: torch.cat(parts).numpy() for name, parts in said.items()}
 
-
-class _Block(nn.Module):
-    """Two convolutions beside a shortcut (He et al. 2016); the picture's side is halved."""
-
-    def __init__(self, known: int, new: int) -> None:
-        super().__init__()
-        self.residual = nn.Sequential(
-            nn.Conv2d(known, new, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(new),
-            nn.PReLU(new),
-            nn.Conv2d(new, new, 3, padding=1, bias=False),
-            nn.BatchNorm2d(new),
-        )
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(known, new, 1, bias=False))
-        self.bend = nn.PReLU(new)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bend(self.residual(x) + self.shortcut(x))
+    def about(self, embeddings: np.ndarray) -> np.ndarray:
+        """(n, d) of length 1: what the recogniser says of clear faces, as the student would say it."""
+        return F.normalize(torch.from_numpy(embeddings) - self.centre.cpu(), dim=1).numpy()
 
 
 def distil(
     clear: Tensor,
-    embeddings: Tensor,
     side: int,
+    eyes: float,
+    recogniser: OnnxRecogniser,
     protect: Protection,
     settings: DistillationSettings,
     generator: torch.Generator,
@@ -110,65 +104,39 @@ def distil(
     known_by: Mapping[str, Any] | None = None,
     on_progress: Callable[[float, float], None] | None = None,
 ) -> Student:
-    """Teach a student; the other arguments and the errors as of `training.learn`.
+    """Teach a student; the other arguments and the errors as of `training.learn` and `Student`.
 
     Args:
-        embeddings: (n, d) float32 of the clear faces; of several recognisers side by side, each of length 1.
-        generator: draws the weights, and all else; on the CPU.
-    """
-    seed = drawn_seed(generator)
-    begin = torch.Generator().manual_seed(seed)
-    student = Student(embeddings.shape[1], side, settings.width, begin).to(clear.device)
-    goal = F.normalize(embeddings, dim=1).to(clear.device)
-
-    def loss_of(example: Example) -> Tensor:
-        said = student(covered(example.protected, settings.cover, example.draw))
-        return 1 - (said * goal[example.chosen]).sum(dim=1).mean()
-
-    learn(student, clear, side, protect, settings, loss_of, seed, kept, known_by, on_progress)
-    return student
-
-
-def covered(pictures: Tensor, largest: float, generator: torch.Generator) -> Tensor:
-    """Pictures of each of which a rectangle is 0, so that no one place may decide.
-
-    Args:
-        pictures: (n, h, w) float32.
-        largest: share of a side; the rectangle's sides are drawn evenly from 0 to that.
+        eyes: pixels between the eyes in a protected picture.
+        recogniser: the teacher.
         generator: on the CPU.
     """
-    n, height, width = pictures.shape
-    centre, half = torch.rand(2, n, 2, generator=generator).unbind()
-    half = half * largest / 2
-    rows, columns = (torch.arange(side) / side for side in (height, width))
-    hidden = ((rows - centre[:, :1]).abs() < half[:, :1])[:, :, None]
-    hidden = hidden & ((columns - centre[:, 1:]).abs() < half[:, 1:])[:, None]
-    return pictures * ~hidden.to(pictures.device)
+    student = Student(recogniser, eyes).to(clear.device)
+    teacher = Teachable(recogniser).to(clear.device).eval()
+    zoom = EYES / eyes * side / clear.shape[-1]
+    with torch.no_grad():
+        said = [teacher(_face(part, zoom))[0] for part in clear.split(settings.batch)]
+        student.centre.copy_(torch.cat(said).mean(dim=0))
+
+    def loss_of(example: Example) -> Tensor:
+        with torch.no_grad():
+            goal, shown = teacher(_face(example.fine, zoom))
+            goal = F.normalize(goal - student.centre, dim=1)
+        said, layers = student(example.protected)
+        unlike = [1 - F.cosine_similarity(layers[name], shown[name], dim=1).mean() for name in layers]
+        return 1 - (said * goal).sum(dim=1).mean() + settings.layers * sum(unlike) / len(unlike)
+
+    learn(
+        student, clear, side, protect, settings, loss_of, drawn_seed(generator), kept, known_by, on_progress
+    )
+    return student.eval()
 
 
-@torch.no_grad()
-def embed(student: Student, pictures: Tensor, batch: int = 256) -> tuple[Tensor, Tensor]:
-    """What a student says of protected pictures (n, h, w), and its features.
-
-    Returns:
-        Embeddings (n, d) of length 1, and features (n, f): both means over the picture and its mirror image;
-        float32 on the student's device.
-    """
-    said, features = [], []
-    for part in pictures.to(student.head.weight.device).split(batch):
-        both = torch.cat([part, part.flip(2)])
-        features.append(student.features(both).unflatten(0, (2, -1)).mean(dim=0))
-        said.append(F.normalize(student(both).unflatten(0, (2, -1)).sum(dim=0), dim=1))
-    return torch.cat(said), torch.cat(features)
-
-
-def _even(pictures: Tensor) -> Tensor:
-    """(n, 2, h, w): √σ over its picture's mean, and the same less its local mean over its local deviation."""
-    root = pictures.clamp(min=0).sqrt()[:, None]
-    root = root / (root.mean(dim=(2, 3), keepdim=True) + 1e-3)
-
-    def near(values: Tensor) -> Tensor:
-        return F.avg_pool2d(values, 11, stride=1, padding=5, count_include_pad=False)
-
-    mean = near(root)
-    return torch.cat([root - 1, (root - mean) / (near((root - mean) ** 2) + 1e-2).sqrt()], dim=1)
+def _face(pictures: Tensor, zoom: float) -> Tensor:
+    """(n, 3, 112, 112): what a recogniser is shown of clear pictures, their middle so many times as large."""
+    values = pictures / 255 if pictures.dtype == torch.uint8 else pictures
+    share = SIDE / (zoom * values.shape[-1])
+    map_ = torch.tensor([[share, 0.0, 0.0], [0.0, share, 0.0]], device=values.device)
+    grid = F.affine_grid(map_.expand(len(values), 2, 3), [len(values), 3, SIDE, SIDE], align_corners=False)
+    cut = F.grid_sample(values, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    return cut.clamp(0, 1)

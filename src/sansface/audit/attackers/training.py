@@ -39,10 +39,12 @@ class TrainingSettings:
     shift: float = 1.0  # pixels
     bend: float = 0.5  # pixels by which parts of the face move against each other, which makes other faces
     tone: float = 0.15  # of the logarithms of a gamma and of a factor for each channel
+    blend: float = 0.0  # share of the pictures that are blends of two, which makes other faces
     keep_every: int = 250  # steps between two checkpoints
 
     def __post_init__(self) -> None:
-        at_least(self, steps=1, batch=1, decay=0, keep_every=1, turn=0, size=0, shift=0, bend=0, tone=0)
+        at_least(self, steps=1, batch=1, decay=0, keep_every=1)
+        at_least(self, turn=0, size=0, shift=0, bend=0, tone=0, blend=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +52,14 @@ class Example:
     """What a network is shown in one step.
 
     Attributes:
-        chosen: (n,) int64, which of the clear faces.
-        clear: (n, 3, side, side) float32 in [0, 1], changed.
+        fine: (n, 3, k · side, k · side) float32 in [0, 1], changed.
+        clear: (n, 3, side, side) float32, these reduced by area averaging.
         protected: (n, side, side) float32, of these.
-        done: share of the training, 0 to 1.
-        draw: for whatever else is left to chance; on the CPU.
     """
 
-    chosen: Tensor
+    fine: Tensor
     clear: Tensor
     protected: Tensor
-    done: float
-    draw: torch.Generator
 
 
 def learn(
@@ -123,14 +121,18 @@ def learn(
     for step in range(first, settings.steps):
         # A generator for each step: so a training that was cut off goes on as if it had not been.
         draw = torch.Generator().manual_seed(seed + 1 + step)
-        chosen = torch.randint(len(clear), (settings.batch,), generator=draw).to(clear.device)
-        target = augmented(clear[chosen], side, settings, draw)
+        fine = _drawn(clear, side, settings, draw)
+        if settings.blend:
+            one = (settings.batch, 1, 1, 1)
+            share = torch.rand(one, generator=draw) / 2 * (torch.rand(one, generator=draw) < settings.blend)
+            fine = torch.lerp(fine, _drawn(clear, side, settings, draw), share.to(fine))
         with torch.no_grad():
-            protected = protect(target, draw)
+            reduced = F.avg_pool2d(fine, clear.shape[2] // side)
+            protected = protect(reduced, draw)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * _share(step / settings.steps)
         optimiser.zero_grad()
-        loss = loss_of(Example(chosen, target, protected, step / settings.steps, draw))
+        loss = loss_of(Example(fine, reduced, protected))
         loss.backward()
         optimiser.step()
         done = step + 1
@@ -141,19 +143,24 @@ def learn(
     network.eval()
 
 
+def _drawn(clear: Tensor, side: int, settings: TrainingSettings, draw: torch.Generator) -> Tensor:
+    chosen = torch.randint(len(clear), (settings.batch,), generator=draw).to(clear.device)
+    return augmented(clear[chosen], side, settings, draw)
+
+
 def drawn_seed(generator: torch.Generator) -> int:
     """Of a training, from the generator that an attacker was given."""
     return int(torch.randint(2**48, (), generator=generator))
 
 
 def augmented(clear: Tensor, side: int, settings: TrainingSettings, generator: torch.Generator) -> Tensor:
-    """Faces mirrored or not, moved, bent and of other tones, then reduced by area averaging.
+    """Faces mirrored or not, moved, bent and of other tones.
 
     Args:
         clear: (n, 3, k · side, k · side) in [0, 1], or uint8.
 
     Returns:
-        (n, 3, side, side) float32 in [0, 1].
+        The same shape, float32 in [0, 1].
     """
     n, device = len(clear), clear.device
     values = clear / 255 if clear.dtype == torch.uint8 else clear
@@ -171,9 +178,8 @@ def augmented(clear: Tensor, side: int, settings: TrainingSettings, generator: t
     bend = normal(2, KNOTS, KNOTS) * settings.bend * pixel
     grid = grid + F.interpolate(bend, size=clear.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
     moved = F.grid_sample(values, grid, padding_mode="border", align_corners=False)
-    small = F.avg_pool2d(moved, clear.shape[2] // side)
     gamma, gain = torch.exp(normal(1, 1, 1) * settings.tone), torch.exp(normal(3, 1, 1) * settings.tone)
-    return (gain * small.clamp(min=1e-4) ** gamma).clamp(0, 1)
+    return (gain * moved.clamp(min=1e-4) ** gamma).clamp(0, 1)
 
 
 def _share(progress: float) -> float:

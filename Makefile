@@ -27,11 +27,11 @@ lint: install
 	$(BIN)/pyright --threads 2 --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-# One process of tests a core, one thread each. Tests start processes of their own, too: two busy OpenMP programs on
-# few cores slow each other tenfold unless idle threads sleep.
+# As many processes of tests as tests/conftest.py says, one thread each. Tests start processes of their own, too: two
+# busy OpenMP programs on few cores slow each other tenfold unless idle threads sleep.
 test test-all: export OMP_NUM_THREADS := 1
 test test-all: export OMP_WAIT_POLICY := PASSIVE
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadscope
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope
 
 test: lint
 	$(PYTEST) -m 'not slow' --hypothesis-profile=repeatable

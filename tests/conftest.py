@@ -25,6 +25,12 @@ from postgres import Cluster, cluster, programs  # noqa: E402
 # `make test` decides what may be merged, so it draws the same examples every time; `make test-all` new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores: tests wait for browsers, databases and workers. Each takes up to 2 GB."""
+    return min(os.cpu_count() or 1, 8) + 1
+
+
 BALL_CENTER = np.array([0.5, -0.2, 1.0])
 BALL_RADIUS = 2.0
 

@@ -21,6 +21,7 @@ import torch
 
 from sansface.audit.attackers.distillation import DistillationSettings, distil
 from sansface.audit.attackers.inversion import InversionSettings, invert, train
+from sansface.audit.attackers.teachable import Teachable
 from sansface.audit.kept import Kept
 from sansface.audit.people import STANDARD, read_people
 from sansface.audit.protected import protected
@@ -136,7 +137,7 @@ def main() -> None:
             place, said = kept.training("student", {"learnt": pictures[name], "settings": settings})
             with progress_bar(f"{name}: student") as show:
                 student = distil(
-                    examples, STANDARD.side, STANDARD.eyes, teacher, protect, settings, generator,
+                    examples, STANDARD.side, STANDARD.eyes, Teachable(teacher), protect, settings, generator,
                     place, said, lambda done, loss, show=show: show(done),
                 )  # fmt: skip
             probes, gallery = (

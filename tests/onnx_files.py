@@ -1,8 +1,11 @@
 """ONNX models written by hand, a few bytes each: no test needs a library to make them."""
 
 import struct
+from pathlib import Path
 
 import numpy as np
+
+from sansface.recognise.onnx import OnnxRecogniser
 
 
 def number(field: int, value: int) -> bytes:
@@ -110,6 +113,13 @@ def means(side: int | str, batch: int | str = "n", flat: bool = True, less: bool
     graph += block(11, tensor("weight", [1, 3, 1, 1])) + block(11, tensor("x", [batch, 3, side, side]))
     graph += block(12, tensor("y", [batch, 3] if flat else [batch, 3, 1, 1]))
     return number(1, 8) + block(7, graph) + block(8, block(1, "") + number(2, 13))
+
+
+def pupil(folder: Path, channels: int = 8, embedding: int = 6) -> OnnxRecogniser:
+    """`residual` as a recogniser."""
+    path = folder / "pupil.onnx"
+    path.write_bytes(residual(channels=channels, embedding=embedding))
+    return OnnxRecogniser(path, mean=0.0, scale=1.0)
 
 
 def coloured(gain: float, side: int = 512) -> bytes:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from onnx_files import residual
+from onnx_files import pupil
 from sansface.audit.attackers.distillation import DistillationSettings, Student, distil
+from sansface.audit.attackers.teachable import Teachable
 from sansface.audit.sigma import sigma
 from sansface.errors import SansfaceError
 from sansface.protect.operators import operator
@@ -23,9 +24,7 @@ SOBEL = operator("sobel")
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory) -> OnnxRecogniser:
-    path = tmp_path_factory.mktemp("weights") / "small.onnx"
-    path.write_bytes(residual())
-    return OnnxRecogniser(path, mean=0.0, scale=1.0)
+    return pupil(tmp_path_factory.mktemp("weights"))
 
 
 def faces(n: int) -> torch.Tensor:
@@ -42,7 +41,7 @@ def protect(pictures: torch.Tensor, generator: torch.Generator | None = None) ->
 def taught(teacher: OnnxRecogniser, settings=SETTINGS, clear=None, seed: int = 0, **more) -> Student:
     clear = faces(10) if clear is None else clear
     generator = torch.Generator().manual_seed(seed)
-    return distil(clear, PLACED.side, PLACED.eyes, teacher, protect, settings, generator, **more)
+    return distil(clear, PLACED.side, PLACED.eyes, Teachable(teacher), protect, settings, generator, **more)
 
 
 def test_a_student_learns_to_say_of_sigma_what_the_recogniser_says_of_the_face(teacher) -> None:

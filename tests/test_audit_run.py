@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from onnx_files import residual
+from onnx_files import pupil
 from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.integration import IntegrationSettings
 from sansface.audit.attackers.inversion import InversionSettings
@@ -28,7 +28,6 @@ from sansface.errors import SansfaceError
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.recognise.align import Placing
-from sansface.recognise.onnx import OnnxRecogniser
 from small import ball_bundle
 
 EVALUATED, EACH, SINGLES = 8, 10, 60
@@ -179,14 +178,12 @@ def test_the_same_seed_gives_the_same_audit(usual):
 
 
 def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_path, monkeypatch):
-    folder, weights = tmp_path / "mine", tmp_path / "pupil.onnx"
-    weights.write_bytes(residual(channels=16, embedding=32))
-    pupil = OnnxRecogniser(weights, mean=0.0, scale=1.0)
+    folder, taught = tmp_path / "mine", pupil(tmp_path, channels=16, embedding=32)
     whole = {
         "attackers": ATTACKERS,
         "trained": folder,
         "student": DistillationSettings(steps=4, batch=8),
-        "recognisers": [pupil],
+        "recognisers": [taught],
     }
     result = found(**whole)
     assert [attack.attacker for attack in result.attacks] == [
@@ -208,7 +205,7 @@ def test_every_attacker_has_its_rows_and_what_was_found_out_is_used_again(tmp_pa
 
     with monkeypatch.context() as patched:
         patched.setattr(Small, "embed", again)
-        patched.setattr(pupil, "embed", again)
+        patched.setattr(taught, "embed", again)
         patched.setattr("sansface.audit.attempts.train", again)
         patched.setattr("sansface.audit.attempts.distil", again)
         assert found(**whole).as_dict() == result.as_dict()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from onnx_files import means, residual
+from onnx_files import means, pupil, residual
 from sansface.audit.attackers.layers import inner_layers
-from sansface.audit.attackers.teachable import Teachable, teachable
+from sansface.audit.attackers.teachable import Teachable, first_teachable
 from sansface.errors import SansfaceError
 from sansface.recognise.onnx import OnnxRecogniser
 from sansface.recognise.registry import recogniser
@@ -16,9 +16,7 @@ FACES = np.random.default_rng(0).random((3, 112, 112, 3), np.float32)
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> OnnxRecogniser:
-    path = tmp_path_factory.mktemp("weights") / "small.onnx"
-    path.write_bytes(residual())
-    return OnnxRecogniser(path, mean=0.0, scale=1.0)
+    return pupil(tmp_path_factory.mktemp("weights"))
 
 
 def agrees(one: OnnxRecogniser) -> Teachable:
@@ -41,7 +39,7 @@ def test_it_says_what_opencv_says(small):
 def test_mobilefacenet_can_be_taught_and_edgeface_cannot(shared_assets):
     network = agrees(recogniser("mobilefacenet"))
     assert sum(value.numel() for value in network.parameters()) > 9e5
-    assert not teachable(recogniser("edgeface"))  # its attention is no step that is known
+    assert first_teachable([recogniser("edgeface")]) is None  # its attention is no step that is known
 
 
 def test_all_its_weights_can_be_taught(small):
@@ -59,12 +57,11 @@ def test_other_networks_are_refused_by_name(tmp_path):
     other = OnnxRecogniser(path)
     with pytest.raises(SansfaceError, match=r"means\.onnx has no residual sums"):
         Teachable(other)
-    assert not teachable(other)
+    assert first_teachable([other]) is None
     path = tmp_path / "bent.onnx"
     path.write_bytes(residual().replace(b"PRelu", b"Tanh_"))
-    whole = tmp_path / "whole.onnx"
-    whole.write_bytes(residual())
-    bent = OnnxRecogniser(whole)
+    bent = pupil(tmp_path)
+    assert first_teachable([other, bent])[0] is bent
     bent.weights = path
     with pytest.raises(SansfaceError, match=r"bent\.onnx"):
         Teachable(bent)

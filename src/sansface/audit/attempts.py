@@ -21,7 +21,7 @@ from sansface.audit.attackers.layers import InnerLayers, describe_layers, layers
 from sansface.audit.attackers.naive import SHOWN, as_pictures, naive
 from sansface.audit.attackers.outlines import describe_outlines
 from sansface.audit.attackers.parrot import name_people, weighed
-from sansface.audit.attackers.teachable import teachable
+from sansface.audit.attackers.teachable import first_teachable
 from sansface.audit.kept import Kept
 from sansface.audit.scores import by_person, similarities
 from sansface.audit.sigma import protecting
@@ -30,7 +30,6 @@ from sansface.errors import SansfaceError
 from sansface.protect.contents import Share
 from sansface.protect.pipeline import ProtectSettings
 from sansface.recognise.align import EYES, SIDE, Placing
-from sansface.recognise.onnx import OnnxRecogniser
 from sansface.recognise.recogniser import Recogniser, known_by
 
 ATTACKERS: tuple[str, ...] = ("naive", "outlines", "parrot", "reverse", "search")
@@ -159,7 +158,7 @@ class Attempts:
     def parrot(self) -> Scores:
         """Linear models on descriptors; a student; and the models with the student's descriptors besides."""
         layers = layers_of(self.recognisers)
-        name, student = self._student() or ("", None)
+        taught, student = self._student() or ("", None)
         self.progress(0.3, "parrot")
         every = [self._described(pictures, layers, student) for pictures in self.enrolled]
         gallery = {name: np.concatenate([one[name] for one in every], axis=1) for name in every[0]}
@@ -171,12 +170,12 @@ class Attempts:
             return {learnt: everything.scores}
         without = weighed([fit for fit in everything.fits if not fit.name.startswith(STUDENT)], owners)
         said, asked = (one[f"{STUDENT}'s embedding"].mean(axis=1) for one in (gallery, probes))
-        of_clear = {"clear gallery": student.about(self.clear[name]), "the gallery protected": said}
+        of_clear = {"clear gallery": student.about(self.clear[taught]), "the gallery protected": said}
         return {
             f"{learnt}, {STUDENT}": everything.scores,
             learnt: without.scores,
             **{
-                f"{STUDENT} of {name}, {what}": by_person(similarities(asked, known), self.owners)[0]
+                f"{STUDENT} of {taught}, {what}": by_person(similarities(asked, known), self.owners)[0]
                 for what, known in of_clear.items()
             },
         }
@@ -233,11 +232,10 @@ class Attempts:
 
     def _student(self) -> tuple[str, Student] | None:
         """Of the first recogniser that can be taught, with its name."""
-        able = (one for one in self.recognisers if isinstance(one, OnnxRecogniser) and teachable(one))
-        one, settings = next(able, None), self.settings.student
-        if one is None or settings is None:
+        settings, found = self.settings.student, first_teachable(self.recognisers)
+        if settings is None or found is None:
             return None
-        seed = self.seeds["parrot"]
+        (one, teacher), seed = found, self.seeds["parrot"]
         place, known = self._training(
             "student", recogniser=known_by(one), placed=self.placed, settings=settings, seed=seed
         )
@@ -245,7 +243,7 @@ class Attempts:
             self._clear(),
             self.placed.side,
             self.placed.eyes,
-            one,
+            teacher,
             protecting(self.protection),
             settings,
             torch.Generator().manual_seed(seed),

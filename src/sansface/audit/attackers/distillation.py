@@ -16,6 +16,7 @@ linear models would believe it too much.
 """
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sansface.audit.attackers.layers import enlarged
+from sansface.audit.attackers.layers import enlarged, signed_root
+from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.teachable import Teachable
 from sansface.audit.attackers.training import Example, Protection, TrainingSettings, drawn_seed, learn
 from sansface.recognise.align import EYES, SIDE
-from sansface.recognise.onnx import OnnxRecogniser
 from sansface.settings import at_least
 
 
@@ -54,20 +55,16 @@ class Student(nn.Module):
     """Protected pictures to what a recogniser would say of the clear ones.
 
     Args:
-        recogniser: as which it begins.
+        teacher: as a copy of which it begins.
+        centre: (d,) the mean of what the teacher says of clear faces.
         eyes: pixels between the eyes in a protected picture.
-
-    Raises:
-        SansfaceError: the recogniser's network cannot be taught.
     """
 
-    def __init__(self, recogniser: OnnxRecogniser, eyes: float) -> None:
+    def __init__(self, teacher: Teachable, centre: Tensor, eyes: float) -> None:
         super().__init__()
-        self.network, self.eyes = Teachable(recogniser), eyes
+        self.network, self.eyes, self.centre = deepcopy(teacher), eyes, nn.Buffer(centre)
         # Of small pictures of many channels twice as fast.
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        nobody = np.zeros((1, SIDE, SIDE, 3), np.float32)
-        self.centre = nn.Buffer(torch.zeros(recogniser.embed(nobody).shape[1]))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """(n, d) float32 of length 1, and the layers (n, c, h, w) by name, of (n, h, w) float32 ≥ 0."""
@@ -82,21 +79,21 @@ class Student(nn.Module):
         said: dict[str, list[Tensor]] = {}
         for part in torch.from_numpy(pictures).split(batch):
             embedding, layers = self(part)
-            roots = {name: value.sign() * value.abs().sqrt() for name, value in layers.items()}
-            for name, value in ({"embedding": embedding} | roots).items():
+            for name, value in ({"embedding": embedding} | layers).items():
                 said.setdefault(name, []).append(value.flatten(1).cpu())
-        return {name: torch.cat(parts).numpy() for name, parts in said.items()}
+        found = {name: torch.cat(parts).numpy() for name, parts in said.items()}
+        return {name: one if name == "embedding" else signed_root(one) for name, one in found.items()}
 
     def about(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, d) of length 1: what the recogniser says of clear faces, as the student would say it."""
-        return F.normalize(torch.from_numpy(embeddings) - self.centre.cpu(), dim=1).numpy()
+        return directions(embeddings - self.centre.cpu().numpy())
 
 
 def distil(
     clear: Tensor,
     side: int,
     eyes: float,
-    recogniser: OnnxRecogniser,
+    teacher: Teachable,
     protect: Protection,
     settings: DistillationSettings,
     generator: torch.Generator,
@@ -104,19 +101,18 @@ def distil(
     known_by: Mapping[str, Any] | None = None,
     on_progress: Callable[[float, float], None] | None = None,
 ) -> Student:
-    """Teach a student; the other arguments and the errors as of `training.learn` and `Student`.
+    """Teach a student; the other arguments and the errors as of `training.learn`.
 
     Args:
         eyes: pixels between the eyes in a protected picture.
-        recogniser: the teacher.
+        teacher: the recogniser's network, which is left as it is.
         generator: on the CPU.
     """
-    student = Student(recogniser, eyes).to(clear.device)
-    teacher = Teachable(recogniser).to(clear.device).eval()
+    teacher = teacher.to(clear.device).eval()
     zoom = EYES / eyes * side / clear.shape[-1]
     with torch.no_grad():
         said = [teacher(_face(part, zoom))[0] for part in clear.split(settings.batch)]
-        student.centre.copy_(torch.cat(said).mean(dim=0))
+    student = Student(teacher, torch.cat(said).mean(dim=0), eyes)
 
     def loss_of(example: Example) -> Tensor:
         with torch.no_grad():

@@ -49,6 +49,11 @@ def enlarged(pictures: np.ndarray, eyes: float, contrast: float = 6.0) -> np.nda
     return np.clip(0.5 + CONTRAST * np.stack(values), 0, 1)
 
 
+def signed_root(values: np.ndarray) -> np.ndarray:
+    """Square roots of the absolute values, with their signs: large ones count less."""
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
 def describe_layers(
     layers: "Mapping[str, InnerLayers]", pictures: np.ndarray, eyes: float
 ) -> dict[str, np.ndarray]:
@@ -133,7 +138,7 @@ class InnerLayers:
             for name, value in _answers(self._network, picture):
                 if name in self.names:
                     rows = result.setdefault(name, np.empty((len(pictures), value.size), np.float32))
-                    rows[index] = (np.sign(value) * np.sqrt(np.abs(value))).ravel()
+                    rows[index] = signed_root(value).ravel()
         return result
 
     def maps(self, pictures: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,7 +5,8 @@ InsightFace's. `layers` runs the same file as it is.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sansface.audit.attackers.layers import inner_layers
 from sansface.errors import SansfaceError
 from sansface.recognise.onnx import OnnxRecogniser
 from sansface.recognise.protocol_buffers import Message, fields, first, messages, numbers
+from sansface.recognise.recogniser import Recogniser
 
 
 class Teachable(nn.Module):
@@ -66,13 +68,13 @@ class Teachable(nn.Module):
         return values[self.output], layers
 
 
-def teachable(recogniser: OnnxRecogniser) -> bool:
-    """Whether it can be."""
-    try:
-        Teachable(recogniser)
-    except SansfaceError:
-        return False
-    return True
+def first_teachable(recognisers: Sequence[Recogniser]) -> tuple[Recogniser, Teachable] | None:
+    """The first recogniser that can be taught, and its network."""
+    for one in recognisers:
+        if isinstance(one, OnnxRecogniser):
+            with suppress(SansfaceError):
+                return one, Teachable(one)
+    return None
 
 
 class _Normalisation(nn.BatchNorm2d):

@@ -160,7 +160,7 @@ def test_attackers_are_kept_too(bench: Bench, measured: list[str]):
     for attacker in ("one run", "averager, picture", "searcher, likest", "searcher, parrot"):
         assert f"| fading 0.9 | {attacker} | eyes |" in text
     assert table("attackers", [Chosen("fading", 0.9)], bench) == text
-    assert measured == ["attacks on fading 0.9"]
+    assert measured == ["averages of fading 0.9", "searches of fading 0.9"]
 
 
 def test_keys_have_a_table_of_their_own(bench: Bench, measured: list[str], monkeypatch):

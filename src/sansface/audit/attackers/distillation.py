@@ -33,6 +33,9 @@ from sansface.audit.attackers.training import Example, Protection, TrainingSetti
 from sansface.recognise.align import EYES, SIDE
 from sansface.settings import at_least
 
+Said = tuple[Tensor, dict[str, Tensor]]
+"""(n, d) and by name (n, c, h, w)."""
+
 
 @dataclass(frozen=True)
 class DistillationSettings(TrainingSettings):
@@ -118,14 +121,20 @@ def distil(
         with torch.no_grad():
             goal, shown = teacher(_face(example.fine, zoom))
             goal = F.normalize(goal - student.centre, dim=1)
-        said, layers = student(example.protected)
-        unlike = [1 - F.cosine_similarity(layers[name], shown[name], dim=1).mean() for name in layers]
-        return 1 - (said * goal).sum(dim=1).mean() + settings.layers * sum(unlike) / len(unlike)
+        return unlike(student(example.protected), (goal, shown), settings.layers)
 
     learn(
         student, clear, side, protect, settings, loss_of, drawn_seed(generator), kept, known_by, on_progress
     )
     return student.eval()
+
+
+def unlike(student: Said, teacher: Said, weight: float) -> Tensor:
+    """The loss: what a student says, an embedding of length 1 and layers, beside what the teacher says of the
+    clear faces; `weight` is λ."""
+    (said, layers), (goal, shown) = student, teacher
+    apart = [1 - F.cosine_similarity(layers[name], shown[name], dim=1).mean() for name in layers]
+    return 1 - (said * goal).sum(dim=1).mean() + weight * sum(apart) / len(apart)
 
 
 def _face(pictures: Tensor, zoom: float) -> Tensor:

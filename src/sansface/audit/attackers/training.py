@@ -18,7 +18,7 @@ from sansface.reconstruct import checkpoint
 from sansface.settings import at_least
 
 Protection = Callable[[Tensor, torch.Generator], Tensor]
-"""What the client does: (n, 3, h, w) sRGB values to (n, h, w), and what draws its gain and noise."""
+"""What the client does: (n, c, h, w) sRGB values to (n, h, w), and what draws its gain and noise."""
 
 WARM_UP = 0.05
 """Share of the steps in which the rate rises; then it falls to nothing along a cosine."""
@@ -52,9 +52,9 @@ class Example:
     """What a network is shown in one step.
 
     Attributes:
-        fine: (n, 3, k · side, k · side) float32 in [0, 1], changed.
-        clear: (n, 3, side, side) float32, these reduced by area averaging.
-        protected: (n, side, side) float32, of these.
+        fine: (n, c, k · side, k · side) float32 in [0, 1], changed.
+        clear: (n, c, side, side) float32, these reduced by area averaging.
+        protected: (n, side, side) float32, or as `protect` gives it, of these.
     """
 
     fine: Tensor
@@ -78,10 +78,11 @@ def learn(
 
     Args:
         network: changed in place; left in evaluation mode.
-        clear: (n, 3, k · side, k · side) float32 in [0, 1] or uint8: faces, all in the same place, on the
-            network's device. k > 1 lets the changes be made before the pictures are reduced.
+        clear: (n, c, k · side, k · side) float32 in [0, 1] or uint8: faces, all in the same place, on the
+            network's device; of three channels, or of six, a face as two pictures show it. k > 1 lets the
+            changes be made before the pictures are reduced.
         side: of the protected pictures, pixels.
-        protect: what the client does, of (n, 3, side, side); it draws by the generator it is given alone.
+        protect: what the client does, of (n, c, side, side); it draws by the generator it is given alone.
         loss_of: what is to become small.
         seed: of all that is left to chance.
         kept: a file of the training's state, gone on from if it exists, and written every `keep_every` steps.
@@ -157,7 +158,7 @@ def augmented(clear: Tensor, side: int, settings: TrainingSettings, generator: t
     """Faces mirrored or not, moved, bent and of other tones.
 
     Args:
-        clear: (n, 3, k · side, k · side) in [0, 1], or uint8.
+        clear: (n, c, k · side, k · side) in [0, 1], or uint8.
 
     Returns:
         The same shape, float32 in [0, 1].
@@ -178,7 +179,7 @@ def augmented(clear: Tensor, side: int, settings: TrainingSettings, generator: t
     bend = normal(2, KNOTS, KNOTS) * settings.bend * pixel
     grid = grid + F.interpolate(bend, size=clear.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
     moved = F.grid_sample(values, grid, padding_mode="border", align_corners=False)
-    gamma, gain = torch.exp(normal(1, 1, 1) * settings.tone), torch.exp(normal(3, 1, 1) * settings.tone)
+    gamma, gain = (torch.exp(normal(channels, 1, 1) * settings.tone) for channels in (1, clear.shape[1]))
     return (gain * moved.clamp(min=1e-4) ** gamma).clamp(0, 1)
 
 

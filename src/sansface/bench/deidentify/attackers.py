@@ -5,19 +5,23 @@ None of them has the randomness of the run attacked. Each names the right one of
 what guessing gives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from sansface.audit.accuracy import nearest
+from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.parrot import name_people
+from sansface.audit.attackers.teachable import first_teachable
 from sansface.audit.scores import Rate, by_person, calibrated, identify, impostors, similarities, verify
 from sansface.bench.deidentify.cohort import Portrait
 from sansface.bench.deidentify.measure import Instruments, found_again, runs
 from sansface.bench.deidentify.scorers import Scorer, matched
+from sansface.bench.deidentify.student import EMBEDDING, Student, teach
 from sansface.deidentify.methods import Method
 from sansface.errors import SansfaceError
 from sansface.recognise.align import Placing
@@ -26,6 +30,8 @@ STRICT = 1e-3
 """Rate of false matches."""
 DIVERGING = 1_000_003
 """Added to the seed of whoever runs the method himself: his randomness is not that of the run attacked."""
+LESSONS = 2
+"""Runs on each photograph that the student learns from."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +112,22 @@ def average(method: Method, by: Instruments, draws: int) -> list[Attack]:
     return result
 
 
-def search(method: Method, by: Instruments, draws: int) -> list[Attack]:
+def search(
+    method: Method, by: Instruments, draws: int, settings: DistillationSettings | None = None
+) -> list[Attack]:
     """Searcher: he hides every candidate's clear photographs himself, `draws` times each, and compares.
 
     He names the candidate whose hidden pictures are the likest in the mean, or of whom one is (he has
     searched the codes), or fits linear models on them (`audit.attackers.parrot`). His threshold is calibrated
-    on his own hidden pictures, for hidden faces are more alike than clear ones.
+    on his own hidden pictures, for hidden faces are more alike than clear ones. Where there are lessons he
+    teaches a student of the first recogniser that can be taught (`student`), which compares with the
+    candidates' clear photographs, or is one more descriptor for the linear models, beside all recognisers.
+
+    Args:
+        method: see there.
+        by: see there.
+        draws: of each photograph of his.
+        settings: of the student.
 
     Raises:
         SansfaceError: the gallery has less than two photographs a person.
@@ -131,29 +147,63 @@ def search(method: Method, by: Instruments, draws: int) -> list[Attack]:
         for way, scores in (("mean", by_person(similar, owners)), ("likest", nearest(similar, owners))):
             named = identify(scores[0], labels, scores[1], rng)
             result.append(Attack(f"searcher, {way}", name, named.rank1.misses, named.chance, tar))
-        result.append(_parrot(name, asked, labels, gallery, owners, own.which, rng))
+        rank1, chance = _parrot({name: (asked[:, None], gallery[:, None])}, labels, owners, own.which, rng)
+        result.append(Attack("searcher, parrot", name, rank1, chance, None))
+    learnt = _student(method, by, settings or DistillationSettings())
+    if learnt:
+        (one, student), rng = learnt, np.random.default_rng([by.seed, 8])
+        asked, gallery = (student.embed(faces.crops[one.recogniser.placing]) for faces in (probes, own))
+        similar = similarities(asked[EMBEDDING].mean(axis=1), student.about(one.enrolled))
+        scores, people = by_person(similar, one.owners)
+        named = identify(scores, labels, people, rng)
+        result.append(Attack("student, clear gallery", one.name, named.rank1.misses, named.chance, None))
+        described = {f"student's {name}": (asked[name], gallery[name]) for name in asked}
+        described |= {name: (shown[:, None], known[:, None]) for name, (shown, known) in embedded.items()}
+        rank1, chance = _parrot(described, labels, owners, own.which, rng)
+        together = ", ".join(embedded)
+        result.append(Attack("searcher, parrot and student", together, rank1, chance, None))
     return result
 
 
 def _parrot(
-    name: str,
-    asked: np.ndarray,
+    described: Mapping[str, tuple[np.ndarray, np.ndarray]],
     labels: np.ndarray,
-    gallery: np.ndarray,
     owners: np.ndarray,
     photographs: np.ndarray,
     rng: np.random.Generator,
-) -> Attack:
-    """Copies of a photograph are its runs; a photograph of which a run was refused is left out."""
+) -> tuple[Rate, float]:
+    """Rank-1 and chance, of probes (n, copies, d) and a gallery (r, copies, d) by descriptor.
+
+    A photograph's runs are copies as well; one of which a run was refused is left out.
+    """
     _, begin, counts = np.unique(photographs, return_index=True, return_counts=True)
-    whole = counts == counts.max()
-    copies = np.stack([gallery[start : start + counts.max()] for start in begin[whole]])
+    whole, most = counts == counts.max(), counts.max()
     people, who = np.unique(owners[begin[whole]], return_inverse=True)
     if np.bincount(who).max() < 2:
         raise SansfaceError("the searcher needs two photographs of a candidate; say --gallery 2.")
-    said = name_people({name: copies}, who, {name: asked[:, None]}, rng)
+    known = {
+        name: np.stack([np.concatenate(gallery[start : start + most]) for start in begin[whole]])
+        for name, (_, gallery) in described.items()
+    }
+    said = name_people(known, who, {name: asked for name, (asked, _) in described.items()}, rng)
     named = identify(said.scores, labels, people, rng)
-    return Attack("searcher, parrot", name, named.rank1.misses, named.chance, None)
+    return named.rank1.misses, named.chance
+
+
+def _student(
+    method: Method, by: Instruments, settings: DistillationSettings
+) -> tuple[Scorer, Student] | None:
+    """Of the first recogniser that can be taught; None without one, or without lessons."""
+    lessons, found = by.cohort.lessons, first_teachable([one.recogniser for one in by.scorers])
+    if not lessons or found is None:
+        return None
+    recogniser, teacher = found
+    hidden = cut_out(by, _made(runs(method, lessons, LESSONS, by.seed + 2 * DIVERGING)), lessons)
+    placing = recogniser.placing
+    clear = np.stack([placing.cut(one.picture, one.landmarks) for one in lessons])
+    generator = torch.Generator().manual_seed(by.seed)
+    student = teach(clear[hidden.which], hidden.crops[placing], teacher, settings, generator)
+    return next(one for one in by.scorers if one.recogniser is recogniser), student
 
 
 def cut_out(

@@ -50,6 +50,7 @@ class Cohort:
         portraits: the n photographs to be hidden.
         gallery: photographs among those enrolled that an attacker hides himself.
         clear: strangers' photographs, as many as are hidden or all there are: what faces ought to look like.
+        lessons: strangers' photographs that an attacker hides himself, to learn from.
     """
 
     people: People
@@ -60,6 +61,7 @@ class Cohort:
     portraits: tuple[Portrait, ...]
     gallery: tuple[Portrait, ...]
     clear: tuple[Portrait, ...]
+    lessons: tuple[Portrait, ...] = ()
 
     @property
     def labels(self) -> np.ndarray:
@@ -75,6 +77,7 @@ def read_cohort(
     seed: int,
     gallery: int = 0,
     each: int = 1,
+    lessons: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Cohort:
     """Read a folder as `sansface audit` does, and divide it.
@@ -87,6 +90,7 @@ def read_cohort(
         seed: decides which.
         gallery: photographs a person that an attacker has, of those enrolled.
         each: photographs of a person that are hidden before the next one's turn.
+        lessons: photographs of strangers that an attacker learns from, or all there are.
         progress: called with the share that is done.
 
     Raises:
@@ -96,9 +100,10 @@ def read_cohort(
     rng = np.random.default_rng([seed, 1])
     probes, enrolled, half, strangers = divided(people.labels, photographs, rng, each)
     owners = _first(people.labels, enrolled, gallery)
-    other = rng.permutation(strangers)[:photographs]
-    wholes = (_portraits(folder, people, which, size) for which in (probes, owners, other))
-    return Cohort(people, probes, enrolled, half, strangers, *wholes)
+    other = rng.permutation(strangers)[: max(photographs, lessons)]
+    hidden, known, others = (_portraits(folder, people, which, size) for which in (probes, owners, other))
+    parts = (hidden, known, others[:photographs], others[:lessons])
+    return Cohort(people, probes, enrolled, half, strangers, *parts)
 
 
 def divided(

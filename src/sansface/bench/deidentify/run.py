@@ -55,6 +55,7 @@ class Asked:
         size: pixels of the longer side; 0 for the photographs' own.
         draws: of a method that is random, in the sweep and for the averager.
         runs: of the searcher on each photograph of his.
+        lessons: photographs of strangers of which he learns to see through the method; 0 for none.
         fits: photographs of which POSE and EXP are measured.
         seed: of all that is random.
     """
@@ -67,6 +68,7 @@ class Asked:
     size: int = 0
     draws: int = 10
     runs: int = 5
+    lessons: int = 250
     fits: int = 20
     seed: int = 0
 
@@ -92,6 +94,7 @@ def instruments(
         asked.seed,
         asked.gallery,
         asked.each,
+        asked.lessons,
         progress,
     )
     rng = np.random.default_rng([asked.seed, 6])
@@ -143,20 +146,23 @@ class Bench:
 
     def attacks(self, one: Chosen) -> list[Attack]:
         """Of a method at a strength."""
-        runs = {"draws": self.asked.draws, "runs": self.asked.runs, "gallery": self.asked.gallery}
-        if not one.kind.random:
-            runs |= {"draws": 1, "runs": 1}
+        asked, random = self.asked, one.kind.random
+        draws, runs = (asked.draws, asked.runs) if random else (1, 1)
+        searcher = {"runs": runs, "gallery": asked.gallery, "lessons": asked.lessons}
+        attackers = {
+            "averages": ({"draws": draws}, lambda: average(one.make(), self.by, draws)),
+            "searches": (searcher, lambda: search(one.make(), self.by, runs)),
+        }
+        found = []
+        for name, (made_from, attack) in attackers.items():
 
-        def measure() -> dict[str, Any]:
-            self.show(f"attacks on {one}")
-            found = [
-                *average(one.make(), self.by, runs["draws"]),
-                *search(one.make(), self.by, runs["runs"]),
-            ]
-            return {"attacks": [asdict(attack) for attack in found]}
+            def measure(name: str = name, attack: Callable[[], list[Attack]] = attack) -> dict[str, Any]:
+                self.show(f"{name} of {one}")
+                return {"attacks": [asdict(one) for one in attack()]}
 
-        told = kept(self.asked.out, f"attacks on {one}", {**self._on, **runs}, measure)
-        return [Attack.from_json(attack) for attack in told["attacks"]]
+            told = kept(asked.out, f"{name} of {one}", {**self._on, **made_from}, measure)
+            found += [Attack.from_json(attack) for attack in told["attacks"]]
+        return found
 
     def matched(self, one: Chosen) -> dict[str, list[Matched]]:
         """By recogniser: every baseline where it hides as much, on the same photographs."""

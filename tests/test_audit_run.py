@@ -241,6 +241,13 @@ def test_the_page_says_that_a_third_s_rate_is_a_mean_over_people(usual):
     assert "rank-1, %, mean over people" in report(replace(usual, skin=thirds))
 
 
+def test_the_page_says_that_no_student_was_taught(usual):
+    taught = replace(usual.attacks[2], with_what="linear models, a student")
+    assert "No student was taught" in report(usual)
+    assert "No student was taught" not in report(replace(usual, attacks=[*usual.attacks, taught]))
+    assert "No student was taught" not in report(replace(usual, attacks=usual.attacks[:2]))
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_outlines_tell_who_it_is_if_they_are_the_persons_own(own):
     people = crowd(0.8)

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 
+from sansface.audit.attempts import STUDENT
 from sansface.audit.chart import chart
 from sansface.audit.control import RATES
 from sansface.audit.run import Attack, Audit
@@ -105,7 +106,7 @@ def report(found: Audit) -> str:
         "<h2>What was not tried</h2>",
         "<p>Nothing was measured of the person in the bundle: the people here are others, photographed from "
         f"the front. No attack here was made on {_not_attacked(found)}neutral pictures or a reconstructed "
-        "head. An attacker with more data of his own, or with more time, may reach more than these did.</p>",
+        f"head. {_untaught(found)}An attacker with more data of his own, or with more time, may reach more than these did.</p>",
         f"<p>Photographs that could not be used: {html.escape(_counts(found.left_out))}.</p>",
     ]
     return page("audit", body, FOOTER)
@@ -156,6 +157,17 @@ def _pictures(found: Audit) -> list[str]:
 
 def _not_attacked(found: Audit) -> str:
     return "" if any(attack.attacker == "outlines" for attack in found.attacks) else "masks, "
+
+
+def _untaught(found: Audit) -> str:
+    """Where a parrot attacked alone: this is not a matter of course, and not to be seen by what is missing."""
+    learnt = [attack.with_what for attack in found.attacks if attack.attacker == "parrot"]
+    if not learnt or any(STUDENT in what for what in learnt):
+        return ""
+    return (
+        "No student was taught, of all attackers the strongest wherever one was: none of the recognisers "
+        "named is a network of convolutions, as mobilefacenet is, or the audit was told not to. "
+    )
 
 
 def _skin(found: Audit) -> list[str]:

@@ -98,7 +98,7 @@ class Service:
             "SANSFACE_STORE_KEY": KEY,
         }
 
-    def until(self, what: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, what: Callable[[], object], seconds: float = 240) -> None:
         end = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < end, f"not within {seconds:g} s"

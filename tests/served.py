@@ -81,7 +81,7 @@ class Site:
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # There is no TLS here; reading the list of authorities takes longer than a request.
-        client = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30, verify=False)
+        client = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=120, verify=False)
         self._clients.append(client)
         return client
 
@@ -166,11 +166,11 @@ def serving(app: FastAPI) -> Iterator[str]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(120)
     assert not thread.is_alive()
 
 
-def until(is_so: Callable[[], object], seconds: float = 20.0) -> None:
+def until(is_so: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait for something that happens soon."""
     end = time.monotonic() + seconds
     while not is_so():

@@ -84,7 +84,7 @@ class Tab:
     def press(self, name: str | re.Pattern, **options: Any) -> None:
         self.page.get_by_role("button", name=name, **options).click()
 
-    def heading(self, text: str, seconds: int = 30) -> None:
+    def heading(self, text: str, seconds: int = 120) -> None:
         """Wait for a step."""
         self.page.get_by_role("heading", name=text, exact=True).wait_for(timeout=seconds * SECOND)
 
@@ -114,7 +114,7 @@ def tab(chrome: Any, site: Site) -> Iterator[Callable[..., Tab]]:
             context = chrome.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
             contexts.append(context)
             page = context.new_page()
-            page.set_default_timeout(20 * SECOND)
+            page.set_default_timeout(60 * SECOND)
             asked: list[str] = []
             context.on("request", lambda request: asked.append(request.url))
             page.on("pageerror", lambda error: said.append(str(error)))
@@ -277,7 +277,7 @@ def test_from_pictures_to_a_head_and_nothing_else_leaves(tab, site, canaries, tm
     try:
         ours.heading("The head", 200)
         page.get_by_text("triangles.").wait_for()
-        assert worker.wait(60) == 0, (tmp_path / "worker.log").read_text()
+        assert worker.wait(240) == 0, (tmp_path / "worker.log").read_text()
     finally:
         worker.kill()
         worker.wait()
@@ -286,7 +286,7 @@ def test_from_pictures_to_a_head_and_nothing_else_leaves(tab, site, canaries, tm
     # the very mesh that the command line makes of the very bundle
     done = subprocess.run(
         command("reconstruct", tmp_path / "head.sfb", "-o", tmp_path / "out", "--device", "cpu"),
-        env=environment(site), capture_output=True, text=True, timeout=200,
+        env=environment(site), capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     mesh = ours.saved("The mesh")

@@ -92,7 +92,7 @@ def page(tmp_path: Path) -> Iterator[Any]:
     with api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         found = browser.new_page()
-        found.set_default_timeout(20_000)
+        found.set_default_timeout(60_000)
         found.on("console", lambda message: said.append(message.text))
         found.on("pageerror", lambda error: said.append(str(error)))
         found.context.on("request", lambda request: asked.append(request.url))

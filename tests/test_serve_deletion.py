@@ -86,7 +86,7 @@ def test_twice_at_once_is_once(engine: Engine, store: Store) -> None:
                 assert bundle is not None
                 session.expunge(bundle)
                 session.rollback()
-                barrier.wait(20)
+                barrier.wait(120)
                 deletion.delete_bundle(session, store, bundle)
         except BaseException as error:
             failed.append(error)

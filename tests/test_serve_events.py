@@ -189,7 +189,7 @@ def test_streams_that_are_opened_at_once_are_limited(tmp_path):
                 return person.id, told.status_code
 
         async def at_once():
-            async with httpx.AsyncClient(limits=httpx.Limits(), timeout=30, verify=False) as client:
+            async with httpx.AsyncClient(limits=httpx.Limits(), timeout=120, verify=False) as client:
                 pairs = zip(people, jobs, strict=True)
                 every = [opened(client, person, job) for person, job in pairs for _ in range(20)]
                 return await asyncio.gather(*every)

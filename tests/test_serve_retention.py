@@ -155,7 +155,7 @@ def test_servers_that_sweep_at_once(engine: Engine, store: Store, tmp_path: Path
 
     def run() -> None:
         try:
-            barrier.wait(20)
+            barrier.wait(120)
             sweep(engine, store, 30)
         except BaseException as error:
             failed.append(error)

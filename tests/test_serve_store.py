@@ -370,7 +370,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory):
             yield boto3.client("s3")
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(120)
             log.close()
 
 

@@ -293,13 +293,13 @@ def test_data_that_are_deleted_while_a_bundle_is_at_the_door(site, monkeypatch):
 
     def slowly(data):
         at_the_door.set()
-        assert deleted.wait(20)
+        assert deleted.wait(120)
         return admit(data)
 
     monkeypatch.setattr(intake.door, "admit", slowly)
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(person.client.post, "/bundles", content=a_bundle())
-        assert at_the_door.wait(20)
+        assert at_the_door.wait(120)
         assert site.person(of=person).client.delete("/account/data").status_code == 204
         deleted.set()
         assert sent.result().status_code == 404
@@ -315,7 +315,7 @@ def test_what_is_dropped_at_the_door_counts_until_it_is_judged(tmp_path, databas
 
     def slowly(data):
         judged.append(data)
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         return admit(data)
 
     monkeypatch.setattr(intake.door, "admit", slowly)
@@ -369,7 +369,7 @@ def test_the_event_loop_stays_free_while_bundles_are_verified(site, monkeypatch)
     person, free = site.person(), threading.Event()
 
     def slowly(data):
-        assert free.wait(20)
+        assert free.wait(120)
         raise intake.door.Refused("no.", "verifier")
 
     monkeypatch.setattr(intake.door, "admit", slowly)

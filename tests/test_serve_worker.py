@@ -112,13 +112,13 @@ def test_killed_then_stopped_then_done_as_the_command_line_does_it(service, undi
     begun = service.desk.job(submitted).attempts
     assert begun >= 2
     second.terminate()
-    assert second.wait(30) == 0
+    assert second.wait(120) == 0
     found = service.desk.job(submitted)
     assert (found.state, found.attempts, found.worker) == (State.QUEUED, begun - 1, None)
     assert [path.name for path in (service.folder / "scratch").iterdir()] == [".lock"]
     before = len(service.steps())
 
-    assert service.worker("--until-empty").wait(60) == 0
+    assert service.worker("--until-empty").wait(240) == 0
     stage, step = service.steps()[before - 1]
     assert service.steps()[before] == (stage, step + 1)  # not a step was lost
     assert service.desk.job(submitted).state == State.DONE
@@ -143,10 +143,10 @@ def test_ctrl_c_gives_the_job_back_with_its_last_step(service, undisturbed):
     first = service.worker()
     service.until(lambda: service.steps()[-1] > (2, 5))
     first.send_signal(signal.SIGINT)
-    assert first.wait(30) == 0
+    assert first.wait(120) == 0
     assert service.desk.job(stopped).state == State.QUEUED
     before = len(service.steps())
-    assert service.worker("--until-empty").wait(60) == 0
+    assert service.worker("--until-empty").wait(240) == 0
     stage, step = service.steps()[before - 1]
     assert service.steps()[before] == (stage, step + 1)
     assert service.result(stopped)["mesh.ply"] == undisturbed
@@ -224,7 +224,7 @@ def test_progress_is_there_to_be_seen(quick):
 
     def execute(bundle, settings, kept, attempt):
         assert attempt.tell({"done": 0.25, "note": "stage 1", "seconds_left": 3.0, "step": 2})
-        quick.until(lambda: quick.desk.job(told).progress, 10)
+        quick.until(lambda: quick.desk.job(told).progress)
         seen.append(quick.desk.job(told).progress)
         return {"mesh.ply": b"ply"}
 

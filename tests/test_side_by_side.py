@@ -73,7 +73,7 @@ def test_halves_with_parameters_in_common_take_turns(two_cores):
 
 
 def test_the_halves_run_at_the_same_time_with_their_share_of_the_cores(two_cores):
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
     shares = []
 
     def half(surface):

@@ -106,7 +106,8 @@ def report(found: Audit) -> str:
         "<h2>What was not tried</h2>",
         "<p>Nothing was measured of the person in the bundle: the people here are others, photographed from "
         f"the front. No attack here was made on {_not_attacked(found)}neutral pictures or a reconstructed "
-        f"head. {_untaught(found)}An attacker with more data of his own, or with more time, may reach more than these did.</p>",
+        f"head. {_untaught(found)}An attacker with more data of his own, or with more time, may reach more "
+        "than these did.</p>",
         f"<p>Photographs that could not be used: {html.escape(_counts(found.left_out))}.</p>",
     ]
     return page("audit", body, FOOTER)
@@ -160,7 +161,7 @@ def _not_attacked(found: Audit) -> str:
 
 
 def _untaught(found: Audit) -> str:
-    """Where a parrot attacked alone: this is not a matter of course, and not to be seen by what is missing."""
+    """Where a parrot attacked alone, which nobody would see by the missing row."""
     learnt = [attack.with_what for attack in found.attacks if attack.attacker == "parrot"]
     if not learnt or any(STUDENT in what for what in learnt):
         return ""

@@ -12,6 +12,7 @@ from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.teachable import Teachable
 from sansface.bench.deidentify.attackers import Attack, search
+from sansface.bench.deidentify.keyed import hidden_by_keys, keyless
 from sansface.bench.deidentify.measure import Instruments
 from sansface.bench.deidentify.scorers import Scorer
 from sansface.bench.deidentify.student import EMBEDDING, Student, teach
@@ -114,6 +115,18 @@ def test_the_attack_finds_nothing_where_nothing_is_left(by):
         assert found[name].rank1.low <= 2 * CHANCE
 
 
+def test_whoever_has_no_key_names_by_what_does_not_depend_on_it(by):
+    """Of one and the same virtual face for everybody there is nothing to say; of an inverted one there is."""
+    faces, _, _ = hidden_by_keys(lambda photograph, key: 255 - photograph, by, np.random.default_rng(0))
+    found = keyless(lambda photograph, key: 255 - photograph, faces["common"], by, SETTINGS)
+    assert found["pupil"].value > 0.4
+    nobody = by.cohort.portraits[0].picture
+    faces, _, _ = hidden_by_keys(lambda photograph, key: nobody, by, np.random.default_rng(0))
+    few = replace(SETTINGS, steps=5)
+    found = keyless(lambda photograph, key: nobody, faces["common"], by, few)
+    assert found["pupil"].value == pytest.approx(CHANCE)
+
+
 def test_without_lessons_or_a_recogniser_that_can_be_taught_there_is_no_student(by):
     without = replace(by, cohort=replace(by.cohort, lessons=()))
     eyes = patterns.instruments(photographs=36, gallery=3)
@@ -124,3 +137,5 @@ def test_without_lessons_or_a_recogniser_that_can_be_taught_there_is_no_student(
             "searcher, likest",
             "searcher, parrot",
         }
+        faces, _, _ = hidden_by_keys(lambda photograph, key: photograph, one, np.random.default_rng(0))
+        assert keyless(lambda photograph, key: photograph, faces["common"], one) == {}

@@ -50,7 +50,7 @@ class Deidentify:
     runs: int = 5
     """Of the searcher on each photograph of his."""
     lessons: int = 250
-    """Photographs of people who are not evaluated that the searcher hides himself, to teach a recogniser to
+    """Photographs of people who are not evaluated that an attacker hides himself, to teach a recogniser to
     see through the method; 0 for none."""
     fits: int = 20
     """Photographs of which POSE and EXP are measured; 0 for none. A fit takes seconds."""
@@ -94,7 +94,7 @@ class Deidentify:
             size=self.size,
             draws=self.draws,
             runs=self.runs,
-            lessons=self.lessons if "attackers" in self.table else 0,
+            lessons=self.lessons if {"attackers", "keyed"} & set(self.table) else 0,
             fits=self.fits,
             seed=self.seed,
         )

@@ -5,7 +5,7 @@ None of them has the randomness of the run attacked. Each names the right one of
 what guessing gives.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,14 +149,13 @@ def search(
             result.append(Attack(f"searcher, {way}", name, named.rank1.misses, named.chance, tar))
         rank1, chance = _parrot({name: (asked[:, None], gallery[:, None])}, labels, owners, own.which, rng)
         result.append(Attack("searcher, parrot", name, rank1, chance, None))
-    learnt = _student(method, by, settings or DistillationSettings())
+    seed = by.seed + 2 * DIVERGING
+    learnt = taught(by, lambda lessons: _made(runs(method, lessons, LESSONS, seed)), settings)
     if learnt:
         (one, student), rng = learnt, np.random.default_rng([by.seed, 8])
         asked, gallery = (student.embed(faces.crops[one.recogniser.placing]) for faces in (probes, own))
-        similar = similarities(asked[EMBEDDING].mean(axis=1), student.about(one.enrolled))
-        scores, people = by_person(similar, one.owners)
-        named = identify(scores, labels, people, rng)
-        result.append(Attack("student, clear gallery", one.name, named.rank1.misses, named.chance, None))
+        rank1, chance = named_by(student, one, probes, labels, rng)
+        result.append(Attack("student, clear gallery", one.name, rank1, chance, None))
         described = {f"student's {name}": (asked[name], gallery[name]) for name in asked}
         described |= {name: (shown[:, None], known[:, None]) for name, (shown, known) in embedded.items()}
         rank1, chance = _parrot(described, labels, owners, own.which, rng)
@@ -190,20 +189,39 @@ def _parrot(
     return named.rank1.misses, named.chance
 
 
-def _student(
-    method: Method, by: Instruments, settings: DistillationSettings
+def taught(
+    by: Instruments,
+    hide: Callable[[Sequence[Portrait]], Sequence[tuple[int, np.ndarray]]],
+    settings: DistillationSettings | None = None,
 ) -> tuple[Scorer, Student] | None:
-    """Of the first recogniser that can be taught; None without one, or without lessons."""
+    """A student of the first recogniser that can be taught; None without one, or without lessons.
+
+    Args:
+        by: see there.
+        hide: what the attacker does to the lessons, as often as he likes: index and hidden picture.
+        settings: of the student.
+    """
     lessons, found = by.cohort.lessons, first_teachable([one.recogniser for one in by.scorers])
     if not lessons or found is None:
         return None
     recogniser, teacher = found
-    hidden = cut_out(by, _made(runs(method, lessons, LESSONS, by.seed + 2 * DIVERGING)), lessons)
-    placing = recogniser.placing
+    hidden, placing = cut_out(by, hide(lessons), lessons), recogniser.placing
     clear = np.stack([placing.cut(one.picture, one.landmarks) for one in lessons])
     generator = torch.Generator().manual_seed(by.seed)
-    student = teach(clear[hidden.which], hidden.crops[placing], teacher, settings, generator)
+    student = teach(
+        clear[hidden.which], hidden.crops[placing], teacher, settings or DistillationSettings(), generator
+    )
     return next(one for one in by.scorers if one.recogniser is recogniser), student
+
+
+def named_by(
+    student: Student, one: Scorer, faces: Faces, labels: np.ndarray, rng: np.random.Generator
+) -> tuple[Rate, float]:
+    """Rank-1 and chance, before the clear photographs enrolled.  labels: (r,) whose the faces are."""
+    said = student.embed(faces.crops[one.recogniser.placing])[EMBEDDING].mean(axis=1)
+    scores, people = by_person(similarities(said, student.about(one.enrolled)), one.owners)
+    named = identify(scores, labels, people, rng)
+    return named.rank1.misses, named.chance
 
 
 def cut_out(

@@ -7,14 +7,16 @@ let in. All decisions are at the threshold of *clear* faces of strangers: whoeve
 no other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sansface.audit.attackers.distillation import DistillationSettings
 from sansface.audit.scores import Rate, bootstrapped, equal_error, similarities
 from sansface.audit.unlinkability import linkability
-from sansface.bench.deidentify.attackers import Faces, cut_out
+from sansface.bench.deidentify.attackers import LESSONS, Faces, cut_out, named_by, taught
 from sansface.bench.deidentify.cohort import Cohort, Portrait
 from sansface.bench.deidentify.measure import Instruments
 from sansface.bench.deidentify.scorers import Scorer, distances, matched
@@ -65,6 +67,8 @@ class Keyed:
             against clear.
         holder, holder_rank1: whoever has the key hides the clear gallery and matches, at 1e-3, and names.
         chance: of rank-1.
+        keyless_rank1: whoever knows the method and no key teaches a student of this recogniser, and names of
+            the clear photographs; None where he taught none.
     """
 
     recogniser: str
@@ -82,6 +86,7 @@ class Keyed:
     holder: Rate
     holder_rank1: Rate
     chance: float
+    keyless_rank1: Rate | None = None
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> "Keyed":
@@ -184,6 +189,35 @@ def keyed(faces: Virtual, one: Scorer, rng: np.random.Generator) -> Keyed:
         holder_rank1=holder_rank1,
         chance=chance,
     )
+
+
+def keyless(
+    method: KeyedMethod, faces: Faces, by: Instruments, settings: DistillationSettings | None = None
+) -> dict[str, Rate]:
+    """Rank-1 of a student (`student`) to whom strangers' faces were shown, each by keys of its own: by the
+    name of the recogniser that was taught. Empty where none can be, or no lessons are.
+
+    Args:
+        method: see there.
+        faces: of all photographs, by a key that the attacker does not have.
+        by: see there.
+        settings: of the student.
+    """
+    rng = np.random.default_rng([by.seed, 9])
+
+    def hide(lessons: Sequence[Portrait]) -> list[tuple[int, np.ndarray]]:
+        tried = [
+            (index, _or_none(method, portrait, rng.bytes(KEY)))
+            for index, portrait in enumerate(lessons)
+            for _ in range(LESSONS)
+        ]
+        return [(index, picture) for index, picture in tried if picture is not None]
+
+    learnt = taught(by, hide, settings)
+    if learnt is None:
+        return {}
+    one, student = learnt
+    return {one.name: named_by(student, one, faces, by.cohort.labels[faces.which], rng)[0]}
 
 
 def _gallery(method: KeyedMethod, cohort: Cohort, key: bytes) -> list[tuple[int, np.ndarray]]:

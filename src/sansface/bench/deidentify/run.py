@@ -12,7 +12,7 @@ OUT/tones.md, .csv        by the tone of people's skin
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from sansface.bench.deidentify import tables
 from sansface.bench.deidentify.attackers import Attack, average, search
 from sansface.bench.deidentify.cohort import Cohort, read_cohort
 from sansface.bench.deidentify.fits import Fitter, Refits
-from sansface.bench.deidentify.keyed import Keyed, hidden_by_keys, keyed, virtual
+from sansface.bench.deidentify.keyed import Keyed, hidden_by_keys, keyed, keyless, virtual
 from sansface.bench.deidentify.kid import Backbone
 from sansface.bench.deidentify.matched import Matched, match, tar
 from sansface.bench.deidentify.measure import Instruments, Row, as_json, from_json, measured, row
@@ -205,9 +205,11 @@ class Bench:
             rng = np.random.default_rng([self.asked.seed, 7])
             faces, gallery, refused = hidden_by_keys(KEYED[name].make(), self.by, rng)
             found = [keyed(virtual(by, faces, gallery, self.by.cohort), by, rng) for by in self.by.scorers]
-            return {"refused": refused, "keyed": [asdict(one) for one in found]}
+            rank1 = keyless(KEYED[name].make(), faces["common"], self.by)
+            every = [replace(one, keyless_rank1=rank1.get(one.recogniser)) for one in found]
+            return {"refused": refused, "keyed": [asdict(one) for one in every]}
 
-        made_from = {**self._on, "gallery": self.asked.gallery}
+        made_from = {**self._on, "gallery": self.asked.gallery, "lessons": self.asked.lessons}
         told = kept(self.asked.out, name, made_from, measure)
         return [Keyed.from_json(one) for one in told["keyed"]]
 

@@ -152,6 +152,7 @@ def keys(found: Mapping[str, Sequence[Keyed]]) -> tuple[Sequence[str], Cells]:
         "clear against clear",
         "key holder, TAR at 1e-3",
         "rank-1",
+        "a student, no key, rank-1",
         "chance",
     )
     return columns, [
@@ -165,6 +166,7 @@ def keys(found: Mapping[str, Sequence[Keyed]]) -> tuple[Sequence[str], Cells]:
             f"{one.distance:.3f}",
             f"{one.linkable:.3f}",
             *(percent(rate) for rate in (one.original, one.clear_original, one.holder, one.holder_rank1)),
+            "–" if one.keyless_rank1 is None else percent(one.keyless_rank1),
             f"{100 * one.chance:.1f}",
         ]
         for name, of in found.items()

@@ -6,7 +6,7 @@ import { maskOfAlpha, maskOfPicture } from "./mask.js";
 export const PRESETS = {
   standard: {
     share: "modulus", name: "Gradients and outline",
-    words: "How much brightness changes from pixel to pixel, without sign or direction. The head comes out best; attackers name the right one of 79 people in 80 to 91 % of tries.",
+    words: "How much brightness changes from pixel to pixel, without sign or direction. The head comes out best; attackers name the right one of 79 people in 89 to 93 % of tries.",
   },
   strict: {
     share: "outline", name: "Outline alone",

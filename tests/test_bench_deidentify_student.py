@@ -8,14 +8,14 @@ import torch
 
 import onnx_files
 import patterns
-from sansface.audit.attackers.distillation import DistillationSettings
+from sansface.audit.attackers.distillation import DistillationSettings, Student
 from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.teachable import Teachable
 from sansface.bench.deidentify.attackers import Attack, search
 from sansface.bench.deidentify.keyed import hidden_by_keys, keyless
 from sansface.bench.deidentify.measure import Instruments
 from sansface.bench.deidentify.scorers import Scorer
-from sansface.bench.deidentify.student import EMBEDDING, Student, teach
+from sansface.bench.deidentify.student import described, teach
 from sansface.recognise.onnx import OnnxRecogniser
 
 SETTINGS = DistillationSettings(
@@ -76,7 +76,7 @@ def test_a_student_says_of_hidden_faces_of_others_what_the_recogniser_says_of_th
     others = faces(by)[1]
     expected = student.about(recogniser.embed(others))
     before = directions(recogniser.embed(1 - others) - student.centre.numpy())
-    said = student.embed(1 - others)[EMBEDDING][:, 0]
+    said = described(student, 1 - others)["embedding"][:, 0]
     assert (said * expected).sum(axis=1).mean() > 0.5
     assert (before * expected).sum(axis=1).mean() < 0.1
     assert (said * expected[::-1]).sum(axis=1).mean() < 0.2  # of other people
@@ -92,11 +92,11 @@ def test_one_seed_one_student(by, recogniser):
 
 def test_mirror_images_are_seen_besides(by, student):
     others = faces(by)[1][:3]
-    said, turned = student.embed(others), student.embed(others[:, :, ::-1])
-    assert list(said) == [EMBEDDING, "sum 14", "sum 7"]
+    said, turned = described(student, others), described(student, others[:, :, ::-1])
+    assert list(said) == ["embedding", "sum 14", "sum 7"]
     for name, values in said.items():
         np.testing.assert_allclose(values[:, ::-1], turned[name], atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(said[EMBEDDING], axis=2), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(said["embedding"], axis=2), 1, rtol=1e-5)
 
 
 def by_name(attacks: list[Attack]) -> dict[str, Attack]:

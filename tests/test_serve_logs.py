@@ -44,7 +44,7 @@ def told(tmp_path_factory):
             url = server.stdout.readline().split()[0].rstrip("/")
             token = _use(url)
             server.send_signal(signal.SIGINT)
-            assert server.wait(120) == 0
+            assert server.wait(20) == 0
             rest = server.stdout.read()
         finally:
             server.kill()

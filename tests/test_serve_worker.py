@@ -112,7 +112,7 @@ def test_killed_then_stopped_then_done_as_the_command_line_does_it(service, undi
     begun = service.desk.job(submitted).attempts
     assert begun >= 2
     second.terminate()
-    assert second.wait(120) == 0
+    assert second.wait(30) == 0
     found = service.desk.job(submitted)
     assert (found.state, found.attempts, found.worker) == (State.QUEUED, begun - 1, None)
     assert [path.name for path in (service.folder / "scratch").iterdir()] == [".lock"]
@@ -143,7 +143,7 @@ def test_ctrl_c_gives_the_job_back_with_its_last_step(service, undisturbed):
     first = service.worker()
     service.until(lambda: service.steps()[-1] > (2, 5))
     first.send_signal(signal.SIGINT)
-    assert first.wait(120) == 0
+    assert first.wait(30) == 0
     assert service.desk.job(stopped).state == State.QUEUED
     before = len(service.steps())
     assert service.worker("--until-empty").wait(240) == 0

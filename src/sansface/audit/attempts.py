@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sansface.audit.attackers.descriptors import describe
+from sansface.audit.attackers.descriptors import describe, mirrored, with_mirror_images
 from sansface.audit.attackers.distillation import DistillationSettings, Student, distil
 from sansface.audit.attackers.integration import IntegrationSettings, integrate
 from sansface.audit.attackers.inversion import InversionSettings, Inverter, invert, train
@@ -147,9 +147,9 @@ class Attempts:
         layers, described = layers_of(self.recognisers), []
         eyes = EYES * self.placed.side / SIDE  # the whole picture: what tells people apart is around the face
         for outlines in self.outlines:
-            both = _mirrored(outlines)
+            both = mirrored(outlines)
             found = describe_outlines(both) | describe_layers(layers, both, eyes)
-            described.append(_with_mirror_images(found))
+            described.append(with_mirror_images(found))
         owners = np.unique(self.owners, return_inverse=True)[1]
         rng = np.random.default_rng(self.seeds["outlines"])
         scores = name_people(described[0], owners, described[1], rng).scores
@@ -280,21 +280,11 @@ class Attempts:
         self, pictures: np.ndarray, layers: Mapping[str, InnerLayers], student: Student | None
     ) -> dict[str, np.ndarray]:
         """Name to (n, 2, d): of pictures and their mirror images."""
-        both = _mirrored(pictures)
+        both = mirrored(pictures)
         found = describe(both) | describe_layers(layers, both, self.placed.eyes)
         said = {} if student is None else student.embed(both)
         found |= {f"{STUDENT}'s {name}": values for name, values in said.items()}
-        return _with_mirror_images(found)
-
-
-def _mirrored(pictures: np.ndarray) -> np.ndarray:
-    """(2n, h, w): pictures, and then their mirror images."""
-    return np.concatenate([pictures, pictures[:, :, ::-1]])
-
-
-def _with_mirror_images(described: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Name to (n, 2, d), of what `_mirrored` pictures gave, (2n, d)."""
-    return {name: np.stack(np.split(values, 2), axis=1) for name, values in described.items()}
+        return with_mirror_images(found)
 
 
 def _learnt(layers: Mapping[str, InnerLayers]) -> str:

@@ -7,6 +7,7 @@ eyes 11 apart).
 Pictures: (n, h, w) float32, at least 0. Descriptors: (n, d) float32.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,3 +131,13 @@ def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
 
 def _flat(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.reshape(len(values), -1), dtype=np.float32)
+
+
+def mirrored(pictures: np.ndarray) -> np.ndarray:
+    """(2n, h, w) or (2n, h, w, c): pictures, and then their mirror images."""
+    return np.concatenate([pictures, pictures[:, :, ::-1]])
+
+
+def with_mirror_images(described: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Name to (n, 2, d), of what `mirrored` pictures gave, (2n, d)."""
+    return {name: np.stack(np.split(values, 2), axis=1) for name, values in described.items()}

@@ -55,29 +55,26 @@ class DistillationSettings(TrainingSettings):
 
 
 class Student(nn.Module):
-    """Protected pictures to what a recogniser would say of the clear ones.
+    """Pictures in which a face is hidden to what a recogniser would say of the clear ones.
 
     Args:
         teacher: as a copy of which it begins.
         centre: (d,) the mean of what the teacher says of clear faces.
-        eyes: pixels between the eyes in a protected picture.
+        seen: what it is shown of pictures, (n, 3, 112, 112) float32 in [0, 1].
     """
 
-    def __init__(self, teacher: Teachable, centre: Tensor, eyes: float) -> None:
+    def __init__(self, teacher: Teachable, centre: Tensor, seen: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.network, self.eyes, self.centre = deepcopy(teacher), eyes, nn.Buffer(centre)
-        # Of small pictures of many channels twice as fast.
-        self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network, self.seen, self.centre = deepcopy(teacher), seen, nn.Buffer(centre)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(n, d) float32 of length 1, and the layers (n, c, h, w) by name, of (n, h, w) float32 ≥ 0."""
-        large = torch.from_numpy(enlarged(pictures.cpu().numpy(), self.eyes)).to(self.centre.device)
-        said, layers = self.network(large[:, None].expand(-1, 3, -1, -1))
+    def forward(self, pictures: Tensor) -> Said:
+        """Its embedding, of length 1, and its layers."""
+        said, layers = self.network(self.seen(pictures))
         return F.normalize(said - self.centre, dim=1), layers
 
     @torch.no_grad()
     def embed(self, pictures: np.ndarray, batch: int = 64) -> dict[str, np.ndarray]:
-        """What it says of protected pictures (n, h, w): its embedding of length 1, and signed square roots of
+        """What it says of n pictures: its embedding of length 1, and signed square roots of
         its layers' values; by name (n, d) float32."""
         said: dict[str, list[Tensor]] = {}
         for part in torch.from_numpy(pictures).split(batch):
@@ -115,7 +112,14 @@ def distil(
     zoom = EYES / eyes * side / clear.shape[-1]
     with torch.no_grad():
         said = [teacher(_face(part, zoom))[0] for part in clear.split(settings.batch)]
-    student = Student(teacher, torch.cat(said).mean(dim=0), eyes)
+
+    def seen(pictures: Tensor) -> Tensor:
+        large = torch.from_numpy(enlarged(pictures.cpu().numpy(), eyes)).to(clear.device)
+        return large[:, None].expand(-1, 3, -1, -1)
+
+    student = Student(teacher, torch.cat(said).mean(dim=0), seen)
+    # Of small pictures of many channels twice as fast.
+    student.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def loss_of(example: Example) -> Tensor:
         with torch.no_grad():

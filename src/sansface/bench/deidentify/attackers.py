@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sansface.audit.accuracy import nearest
-from sansface.audit.attackers.distillation import DistillationSettings
+from sansface.audit.attackers.distillation import DistillationSettings, Student
 from sansface.audit.attackers.linear import directions
 from sansface.audit.attackers.parrot import name_people
 from sansface.audit.attackers.teachable import first_teachable
@@ -21,7 +21,7 @@ from sansface.audit.scores import Rate, by_person, calibrated, identify, imposto
 from sansface.bench.deidentify.cohort import Portrait
 from sansface.bench.deidentify.measure import Instruments, found_again, runs
 from sansface.bench.deidentify.scorers import Scorer, matched
-from sansface.bench.deidentify.student import EMBEDDING, Student, teach
+from sansface.bench.deidentify.student import described, teach
 from sansface.deidentify.methods import Method
 from sansface.errors import SansfaceError
 from sansface.recognise.align import Placing
@@ -153,19 +153,19 @@ def search(
     learnt = taught(by, lambda lessons: _made(runs(method, lessons, LESSONS, seed)), settings)
     if learnt:
         (one, student), rng = learnt, np.random.default_rng([by.seed, 8])
-        asked, gallery = (student.embed(faces.crops[one.recogniser.placing]) for faces in (probes, own))
+        asked, gallery = (described(student, faces.crops[one.recogniser.placing]) for faces in (probes, own))
         rank1, chance = named_by(student, one, probes, labels, rng)
         result.append(Attack("student, clear gallery", one.name, rank1, chance, None))
-        described = {f"student's {name}": (asked[name], gallery[name]) for name in asked}
-        described |= {name: (shown[:, None], known[:, None]) for name, (shown, known) in embedded.items()}
-        rank1, chance = _parrot(described, labels, owners, own.which, rng)
+        every = {f"student's {name}": (asked[name], gallery[name]) for name in asked}
+        every |= {name: (shown[:, None], known[:, None]) for name, (shown, known) in embedded.items()}
+        rank1, chance = _parrot(every, labels, owners, own.which, rng)
         together = ", ".join(embedded)
         result.append(Attack("searcher, parrot and student", together, rank1, chance, None))
     return result
 
 
 def _parrot(
-    described: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    descriptors: Mapping[str, tuple[np.ndarray, np.ndarray]],
     labels: np.ndarray,
     owners: np.ndarray,
     photographs: np.ndarray,
@@ -182,9 +182,9 @@ def _parrot(
         raise SansfaceError("the searcher needs two photographs of a candidate; say --gallery 2.")
     known = {
         name: np.stack([np.concatenate(gallery[start : start + most]) for start in begin[whole]])
-        for name, (_, gallery) in described.items()
+        for name, (_, gallery) in descriptors.items()
     }
-    said = name_people(known, who, {name: asked for name, (asked, _) in described.items()}, rng)
+    said = name_people(known, who, {name: asked for name, (asked, _) in descriptors.items()}, rng)
     named = identify(said.scores, labels, people, rng)
     return named.rank1.misses, named.chance
 
@@ -218,7 +218,7 @@ def named_by(
     student: Student, one: Scorer, faces: Faces, labels: np.ndarray, rng: np.random.Generator
 ) -> tuple[Rate, float]:
     """Rank-1 and chance, before the clear photographs enrolled.  labels: (r,) whose the faces are."""
-    said = student.embed(faces.crops[one.recogniser.placing])[EMBEDDING].mean(axis=1)
+    said = described(student, faces.crops[one.recogniser.placing])["embedding"].mean(axis=1)
     scores, people = by_person(similarities(said, student.about(one.enrolled)), one.owners)
     named = identify(scores, labels, people, rng)
     return named.rank1.misses, named.chance

@@ -7,7 +7,8 @@ let in. All decisions are at the threshold of *clear* faces of strangers: whoeve
 no other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +126,7 @@ def hidden_by_keys(
         for name, picture in zip(VARIANTS, pictures, strict=True):
             made[name].append((index, picture))
     faces = {name: cut_out(by, pictures, cohort.portraits) for name, pictures in made.items()}
-    return faces, cut_out(by, _gallery(method, cohort, common), cohort.gallery), refused
+    return faces, cut_out(by, _hidden(method, cohort.gallery, lambda: common), cohort.gallery), refused
 
 
 def virtual(one: Scorer, faces: dict[str, Faces], gallery: Faces, cohort: Cohort) -> Virtual:
@@ -206,12 +207,7 @@ def keyless(
     rng = np.random.default_rng([by.seed, 9])
 
     def hide(lessons: Sequence[Portrait]) -> list[tuple[int, np.ndarray]]:
-        tried = [
-            (index, _or_none(method, portrait, rng.bytes(KEY)))
-            for index, portrait in enumerate(lessons)
-            for _ in range(LESSONS)
-        ]
-        return [(index, picture) for index, picture in tried if picture is not None]
+        return _hidden(method, lessons, lambda: rng.bytes(KEY), LESSONS)
 
     learnt = taught(by, hide, settings)
     if learnt is None:
@@ -220,20 +216,16 @@ def keyless(
     return {one.name: named_by(student, one, faces, by.cohort.labels[faces.which], rng)[0]}
 
 
-def _gallery(method: KeyedMethod, cohort: Cohort, key: bytes) -> list[tuple[int, np.ndarray]]:
+def _hidden(
+    method: KeyedMethod, portraits: Sequence[Portrait], key: Callable[[], bytes], times: int = 1
+) -> list[tuple[int, np.ndarray]]:
+    """Index and picture of what is not refused."""
     result: list[tuple[int, np.ndarray]] = []
-    for index, portrait in enumerate(cohort.gallery):
-        picture = _or_none(method, portrait, key)
-        if picture is not None:
-            result.append((index, picture))
+    for index, portrait in enumerate(portraits):
+        for _ in range(times):
+            with suppress(SansfaceError):
+                result.append((index, method(portrait.picture.copy(), key())))
     return result
-
-
-def _or_none(method: KeyedMethod, portrait: Portrait, key: bytes) -> np.ndarray | None:
-    try:
-        return method(portrait.picture.copy(), key)
-    except SansfaceError:
-        return None
 
 
 def _share(accepted: np.ndarray, pairs: np.ndarray, who: np.ndarray, rng: np.random.Generator) -> Rate:

@@ -149,20 +149,22 @@ class Bench:
         asked, random = self.asked, one.kind.random
         draws, runs = (asked.draws, asked.runs) if random else (1, 1)
         searcher = {"runs": runs, "gallery": asked.gallery, "lessons": asked.lessons}
-        attackers = {
-            "averages": ({"draws": draws}, lambda: average(one.make(), self.by, draws)),
-            "searches": (searcher, lambda: search(one.make(), self.by, runs)),
-        }
-        found = []
-        for name, (made_from, attack) in attackers.items():
+        return [
+            *self._attacked(
+                f"averages of {one}", {"draws": draws}, lambda: average(one.make(), self.by, draws)
+            ),
+            *self._attacked(f"searches of {one}", searcher, lambda: search(one.make(), self.by, runs)),
+        ]
 
-            def measure(name: str = name, attack: Callable[[], list[Attack]] = attack) -> dict[str, Any]:
-                self.show(f"{name} of {one}")
-                return {"attacks": [asdict(one) for one in attack()]}
+    def _attacked(
+        self, what: str, made_from: dict[str, int], attack: Callable[[], list[Attack]]
+    ) -> list[Attack]:
+        def measure() -> dict[str, Any]:
+            self.show(what)
+            return {"attacks": [asdict(one) for one in attack()]}
 
-            told = kept(asked.out, f"{name} of {one}", {**self._on, **made_from}, measure)
-            found += [Attack.from_json(attack) for attack in told["attacks"]]
-        return found
+        told = kept(self.asked.out, what, {**self._on, **made_from}, measure)
+        return [Attack.from_json(one) for one in told["attacks"]]
 
     def matched(self, one: Chosen) -> dict[str, list[Matched]]:
         """By recogniser: every baseline where it hides as much, on the same photographs."""
